@@ -1,0 +1,199 @@
+//! A directory that looks like a v2 tree: what can be shown without a kernel that has one.
+
+use std::fs;
+use std::path::PathBuf;
+
+use minidock_cgroup::{Bound, Cgroup, Error, Hierarchies, Limits, Mode, Plan, Stats};
+use tempfile::TempDir;
+
+struct FakeV2 {
+    root: TempDir,
+    hierarchies: Hierarchies,
+}
+
+impl FakeV2 {
+    fn new(enabled: &str) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let at = root.path().display();
+        let mounts = format!("9 1 0:26 / {at} rw,nosuid - cgroup2 cgroup2 rw\n");
+        let hierarchies =
+            Hierarchies::parse(&mounts, "0::/\n").with_v2_controllers("cpu io memory pids");
+        let fake = Self { root, hierarchies };
+        fs::create_dir(fake.path("minidock")).unwrap();
+        fake.file("cgroup.subtree_control", enabled);
+        fake.file("minidock/cgroup.subtree_control", enabled);
+        fake
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    fn file(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    fn text(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// The directories of a plan, and in the container's one the given files.
+    fn cgroup(&self, limits: &Limits, files: &[(&str, &str)]) -> (Plan, Cgroup) {
+        let plan = Plan::new(&self.hierarchies, None, "c1", limits).unwrap();
+        let mut cgroup = Cgroup::new(&plan);
+        cgroup.create_dirs().unwrap();
+        for (name, text) in files {
+            self.file(&format!("minidock/c1/{name}"), text);
+        }
+        (plan, cgroup)
+    }
+}
+
+fn memory(bytes: u64) -> Limits {
+    Limits {
+        memory: Some(Bound::At(bytes)),
+        memory_swap: Some(Bound::At(bytes)),
+        ..Limits::default()
+    }
+}
+
+#[test]
+fn limits_are_written_where_the_plan_says() {
+    let fake = FakeV2::new("cpu memory pids\n");
+    let files = [("memory.max", "max\n"), ("memory.swap.max", "max\n")];
+    let (plan, cgroup) = fake.cgroup(&memory(8192), &files);
+    assert_eq!(plan.directories(), [fake.path("minidock/c1")]);
+    plan.settings().iter().for_each(|setting| cgroup.set(setting).unwrap());
+    assert_eq!(fake.text("minidock/c1/memory.max"), "8192");
+    assert_eq!(fake.text("minidock/c1/memory.swap.max"), "0");
+    assert_eq!(cgroup.mode(), Mode::V2);
+    assert!(cgroup.spawn_fd().is_some());
+    assert!(cgroup.attach_files().unwrap().is_empty());
+}
+
+#[test]
+fn enabled_controllers_are_not_enabled_again() {
+    let fake = FakeV2::new("cpu io memory pids\n");
+    let (plan, cgroup) = fake.cgroup(&Limits::default(), &[]);
+    plan.settings().iter().for_each(|setting| cgroup.set(setting).unwrap());
+    assert_eq!(fake.text("cgroup.subtree_control"), "cpu io memory pids\n");
+}
+
+#[test]
+fn only_missing_controllers_are_enabled() {
+    let fake = FakeV2::new("cpu memory\n");
+    let (plan, cgroup) = fake.cgroup(&Limits::default(), &[]);
+    // An ordinary file keeps "+pids", which is not "pids": the read-back notices.
+    let error = cgroup.set(&plan.settings()[0]).unwrap_err();
+    assert_eq!(fake.text("cgroup.subtree_control"), "+pids");
+    assert!(matches!(error, Error::ReadBack { .. }), "{error}");
+}
+
+#[test]
+fn a_file_that_the_kernel_lacks_is_an_error_that_names_it() {
+    let fake = FakeV2::new("cpu memory pids\n");
+    let (plan, cgroup) = fake.cgroup(&memory(8192), &[("memory.max", "max\n")]);
+    let error = cgroup.set(plan.settings().last().unwrap()).unwrap_err().to_string();
+    assert!(error.contains("memory.swap.max: no such file or directory (ENOENT)"), "{error}");
+    assert!(!fake.path("minidock/c1/memory.swap.max").exists());
+}
+
+#[test]
+fn the_disk_weight_takes_the_file_that_exists() {
+    let fake = FakeV2::new("cpu io memory pids\n");
+    let limits = Limits { blkio_weight: Some(1000), ..Limits::default() };
+    let (plan, cgroup) = fake.cgroup(&limits, &[("io.weight", "default 100\n")]);
+    cgroup.set(plan.settings().last().unwrap()).unwrap();
+    assert_eq!(fake.text("minidock/c1/io.weight"), "default 10000");
+}
+
+#[test]
+fn statistics_of_v2_are_read_and_missing_ones_are_none() {
+    let fake = FakeV2::new("cpu memory pids\n");
+    let files = [
+        ("memory.current", "4096\n"),
+        ("memory.max", "max\n"),
+        ("memory.stat", "anon 1\ninactive_file 1024\n"),
+        ("memory.events", "low 0\noom 2\noom_kill 1\n"),
+        ("cpu.stat", "usage_usec 7\nuser_usec 5\nsystem_usec 2\nnr_throttled 3\n"),
+        ("pids.current", "4\n"),
+        ("pids.max", "100\n"),
+        ("io.stat", "254:0 rbytes=10 wbytes=20 rios=1 wios=2\n"),
+    ];
+    let (_, cgroup) = fake.cgroup(&Limits::default(), &files);
+    let stats: Stats = cgroup.stats().unwrap();
+    assert_eq!(stats.memory_usage, Some(4096));
+    assert_eq!(stats.memory_limit, Some(Bound::Max));
+    assert_eq!(stats.memory_peak, None);
+    assert_eq!(stats.memory_inactive_file, Some(1024));
+    assert_eq!((stats.cpu_usage_ns, stats.cpu_system_ns), (Some(7000), Some(2000)));
+    assert_eq!((stats.cpu_throttled_periods, stats.cpu_throttled_ns), (Some(3), None));
+    assert_eq!((stats.pids_current, stats.pids_limit), (Some(4), Some(Bound::At(100))));
+    assert_eq!((stats.io_read_bytes, stats.io_write_bytes), (Some(10), Some(20)));
+    assert_eq!(cgroup.oom_kills().unwrap(), Some(1));
+}
+
+#[test]
+fn nonsense_in_a_statistic_is_an_error_and_not_zero() {
+    let fake = FakeV2::new("cpu memory pids\n");
+    let (_, cgroup) = fake.cgroup(&Limits::default(), &[("memory.current", "lots\n")]);
+    let error = cgroup.stats().unwrap_err();
+    assert!(matches!(error, Error::Parse { .. }), "{error}");
+}
+
+#[test]
+fn a_process_of_another_pid_namespace_is_never_signalled() {
+    let fake = FakeV2::new("cpu memory pids\n");
+    let files =
+        [("cgroup.procs", "0\n"), ("cgroup.freeze", "0\n"), ("cgroup.events", "frozen 1\n")];
+    let (_, cgroup) = fake.cgroup(&Limits::default(), &files);
+    // Without cgroup.kill each listed process would be signalled: 0 is our own process group.
+    let error = cgroup.kill_all().unwrap_err();
+    assert!(matches!(error, Error::Parse { .. }), "{error}");
+    assert_eq!(fake.text("minidock/c1/cgroup.freeze"), "0", "thawed again");
+}
+
+#[test]
+fn cgroup_kill_is_used_where_it_exists() {
+    let fake = FakeV2::new("cpu memory pids\n");
+    let (_, cgroup) = fake.cgroup(&Limits::default(), &[("cgroup.kill", "")]);
+    cgroup.kill_all().unwrap();
+    assert_eq!(fake.text("minidock/c1/cgroup.kill"), "1");
+}
+
+#[test]
+fn a_failing_directory_leaves_nothing_behind() {
+    let fake = FakeV2::new("cpu memory pids\n");
+    fs::create_dir(fake.path("minidock/c1")).unwrap();
+    let plan = Plan::new(&fake.hierarchies, None, "c1", &Limits::default()).unwrap();
+    let error = Cgroup::create(&plan).unwrap_err();
+    assert!(error.to_string().contains("file exists (EEXIST)"), "{error}");
+    assert!(fake.path("minidock/c1").exists(), "it belongs to someone else");
+}
+
+#[test]
+fn opening_refuses_what_is_not_a_group() {
+    let fake = FakeV2::new("");
+    let etc = Cgroup::open(&fake.hierarchies, &[PathBuf::from("/etc")]);
+    assert!(matches!(etc, Err(Error::NotAGroup(_))));
+    let root = Cgroup::open(&fake.hierarchies, &[fake.root.path().to_owned()]);
+    assert!(matches!(root, Err(Error::NotAGroup(_))));
+    let dots = fake.path("minidock/../../..");
+    assert!(matches!(Cgroup::open(&fake.hierarchies, &[dots]), Err(Error::NotAGroup(_))));
+    let gone = Cgroup::open(&fake.hierarchies, &[fake.path("minidock/gone")]).unwrap();
+    gone.destroy().unwrap();
+}
+
+#[test]
+fn destroying_removes_sub_groups_first_and_twice_is_fine() {
+    let fake = FakeV2::new("cpu memory pids\n");
+    let (plan, cgroup) = fake.cgroup(&Limits::default(), &[]);
+    fs::create_dir_all(fake.path("minidock/c1/a/b")).unwrap();
+    fs::create_dir_all(fake.path("minidock/c1/c")).unwrap();
+    fs::create_dir(fake.path("minidock/c2")).unwrap();
+    let again = Cgroup::open(&fake.hierarchies, &plan.directories()).unwrap();
+    cgroup.destroy().unwrap();
+    assert!(!fake.path("minidock/c1").exists());
+    assert!(fake.path("minidock/c2").exists());
+    again.destroy().unwrap();
+}

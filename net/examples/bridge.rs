@@ -1,0 +1,77 @@
+//! `ip link` and `ip address` for bridges and what is plugged into them.
+//!
+//! ```text
+//! bridge up br9 10.9.0.1/24          a bridge with an address
+//! bridge plug br9 PID 10.9.0.2/24    eth0 on it for the process's network namespace
+//! bridge show                        bridges, their ports and addresses
+//! bridge delete br9
+//! ```
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::error::Error;
+use std::fs::File;
+use std::process::ExitCode;
+
+use minidock_net::{Bridge, DEFAULT_MTU, InterfaceAddr, LinkName, Mac, Op, Session, Side, Veth};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bridge: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[&str]) -> Result<(), Box<dyn Error>> {
+    match *arguments {
+        ["up", name, address] => up(&name.parse()?, address.parse()?),
+        ["plug", bridge, pid, address] => plug(&bridge.parse()?, pid, address.parse()?),
+        ["show"] => show(),
+        ["delete", name] => Ok(Session::new(None)?.delete_link(&name.parse()?).map(drop)?),
+        _ => Err("usage: bridge up NAME ADDRESS/PREFIX | plug NAME PID ADDRESS/PREFIX | show | delete NAME".into()),
+    }
+}
+
+fn up(name: &LinkName, address: InterfaceAddr) -> Result<(), Box<dyn Error>> {
+    let lock = std::env::temp_dir().join(format!("{name}.lock"));
+    let mac = Mac::of(address.address());
+    let bridge = Bridge { name: name.clone(), address, mac, mtu: DEFAULT_MTU, lock };
+    Ok(Session::new(None)?.run(&Op::EnsureBridge(bridge))?)
+}
+
+fn plug(bridge: &LinkName, pid: &str, address: InterfaceAddr) -> Result<(), Box<dyn Error>> {
+    let namespace = File::open(format!("/proc/{pid}/ns/net"))?;
+    let eth0 = LinkName::container();
+    let veth = Veth {
+        host: LinkName::veth(pid),
+        peer: eth0.clone(),
+        bridge: bridge.clone(),
+        mac: Mac::of(address.address()),
+        mtu: DEFAULT_MTU,
+    };
+    let inside = [Op::Address { link: eth0.clone(), address }, Op::LinkUp(eth0)];
+    let session = Session::new(Some(namespace.into()))?;
+    for op in [Op::Veth(veth)].iter().chain(&inside) {
+        println!("{op}");
+        session.run(op)?;
+    }
+    Ok(())
+}
+
+fn show() -> Result<(), Box<dyn Error>> {
+    let session = Session::new(None)?;
+    let (links, addresses) = (session.links(Side::Host)?, session.addresses(Side::Host)?);
+    for bridge in links.iter().filter(|link| link.kind.as_deref() == Some("bridge")) {
+        println!("{} {}", bridge.name, if bridge.up { "up" } else { "down" });
+        for found in addresses.iter().filter(|found| found.link == bridge.index) {
+            println!("  address {}", found.address);
+        }
+        for port in links.iter().filter(|link| link.controller == Some(bridge.index)) {
+            println!("  port {}", port.name);
+        }
+    }
+    Ok(())
+}

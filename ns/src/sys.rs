@@ -1,0 +1,256 @@
+//! System calls that have no safe wrapper elsewhere. Everything here is child-safe.
+
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use crate::ExitStatus;
+use crate::gate::Frame;
+
+/// Ends the process at once by `_exit(2)`: no destructor, no `atexit` handler, no flush.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit has no preconditions.
+    unsafe { libc::_exit(code) }
+}
+
+fn check(result: c_int) -> io::Result<c_int> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+pub(crate) fn close(fd: i32) {
+    // SAFETY: callers pass a number that belongs to this process' copy of the descriptor table
+    // and that no owner in this process closes again.
+    unsafe { libc::close(fd) };
+}
+
+pub(crate) fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
+    // SAFETY: the descriptor is open; a null siginfo is allowed (pidfd_send_signal(2)).
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            signal,
+            std::ptr::null::<libc::siginfo_t>(),
+            0,
+        )
+    };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+pub(crate) fn wait(pidfd: BorrowedFd<'_>) -> io::Result<ExitStatus> {
+    loop {
+        match waitid(pidfd, libc::WEXITED) {
+            Ok(Some(status)) => return Ok(status),
+            Ok(None) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+pub(crate) fn try_wait(pidfd: BorrowedFd<'_>) -> io::Result<Option<ExitStatus>> {
+    waitid(pidfd, libc::WEXITED | libc::WNOHANG)
+}
+
+fn waitid(pidfd: BorrowedFd<'_>, options: c_int) -> io::Result<Option<ExitStatus>> {
+    let id = pidfd.as_raw_fd().unsigned_abs();
+    // SAFETY: an all-zero siginfo_t is a valid value of that plain C structure.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `info` is writable and of the right type.
+    check(unsafe { libc::waitid(libc::P_PIDFD, id, &raw mut info, options) })?;
+    // SAFETY: waitid filled the SIGCHLD part of the structure, or left it zero (WNOHANG).
+    let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+    let status = u8::try_from(status & 0xff).unwrap_or(u8::MAX);
+    Ok(match (pid, info.si_code) {
+        (0, _) => None,
+        (_, libc::CLD_EXITED) => Some(ExitStatus::Exited(status)),
+        _ => Some(ExitStatus::Signaled(status)),
+    })
+}
+
+pub(crate) fn execve(
+    program: &CStr,
+    arguments: &[*const c_char],
+    environment: &[*const c_char],
+) -> io::Error {
+    // SAFETY: the program is NUL-terminated; both arrays were made by `exec::pointers`: they end
+    // with a null pointer and point to NUL-terminated strings that outlive the call.
+    unsafe { libc::execve(program.as_ptr(), arguments.as_ptr(), environment.as_ptr()) };
+    io::Error::last_os_error()
+}
+
+/// Sets every signal to its default action and unblocks all of them. What the parent ignores
+/// (Rust programs ignore `SIGPIPE`) would otherwise stay ignored after the exec.
+///
+/// Raw system calls, because the C library keeps signals 32 and 33 for itself and refuses them,
+/// while an ancestor may well have left them ignored.
+pub(crate) fn reset_signals() -> io::Result<()> {
+    /// The kernel's `struct sigaction`: handler, flags, restorer, mask. All zero is `SIG_DFL`.
+    const DEFAULT: [u64; 4] = [0; 4];
+    const MASK_SIZE: usize = size_of::<u64>();
+    for signal in (1..=64).filter(|signal| !matches!(*signal, libc::SIGKILL | libc::SIGSTOP)) {
+        // SAFETY: the action is a valid kernel sigaction and outlives the call; no old one is
+        // asked for.
+        let result = unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                DEFAULT.as_ptr(),
+                std::ptr::null_mut::<u64>(),
+                MASK_SIZE,
+            )
+        };
+        if result < 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    let empty = 0u64;
+    // SAFETY: `empty` is a kernel sigset of the size passed and outlives the call.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &raw const empty,
+            std::ptr::null_mut::<u64>(),
+            MASK_SIZE,
+        )
+    };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+pub(crate) fn set_domain_name(name: &[u8]) -> io::Result<()> {
+    // SAFETY: pointer and length describe the slice.
+    check(unsafe { libc::setdomainname(name.as_ptr().cast(), name.len()) }).map(drop)
+}
+
+pub(crate) fn set_host_name(name: &[u8]) -> io::Result<()> {
+    // SAFETY: pointer and length describe the slice.
+    check(unsafe { libc::sethostname(name.as_ptr().cast(), name.len()) }).map(drop)
+}
+
+pub(crate) fn set_umask(mask: u32) {
+    // SAFETY: umask(2) cannot fail and touches only the calling process.
+    unsafe { libc::umask(mask) };
+}
+
+/// `close_range(2)` over everything from `first` on; Linux 5.9, with `CLOEXEC` 5.11.
+pub(crate) fn close_on_exec_from(first: u32) -> io::Result<()> {
+    // SAFETY: only the close-on-exec flags change.
+    let result =
+        unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Makes `fd` the descriptor `number`, without close-on-exec.
+pub(crate) fn duplicate_to(fd: i32, number: i32) -> io::Result<()> {
+    if fd == number {
+        // dup2 onto itself would leave close-on-exec set.
+        // SAFETY: F_SETFD takes an int and has no other precondition.
+        return check(unsafe { libc::fcntl(fd, libc::F_SETFD, 0) }).map(drop);
+    }
+    // SAFETY: `fd` is open; the old `number`, if any, is replaced in this process only.
+    check(unsafe { libc::dup2(fd, number) }).map(drop)
+}
+
+/// Monotonic time in nanoseconds (`clock_gettime(2)`, answered by the vDSO).
+pub(crate) fn monotonic_nanoseconds() -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `now` is writable.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+    seconds.wrapping_mul(1_000_000_000).wrapping_add(u64::try_from(now.tv_nsec).unwrap_or(0))
+}
+
+/// Room for one SCM_RIGHTS message with one descriptor, aligned as `cmsghdr` must be.
+#[repr(C)]
+union Control {
+    header: libc::cmsghdr,
+    bytes: [u8; 32],
+}
+
+pub(crate) fn send(
+    socket: BorrowedFd<'_>,
+    frame: &Frame,
+    descriptor: Option<BorrowedFd<'_>>,
+) -> io::Result<()> {
+    let mut io_vector = libc::iovec {
+        iov_base: std::ptr::from_ref(frame).cast_mut().cast::<c_void>(),
+        iov_len: size_of::<Frame>(),
+    };
+    let mut control = Control { bytes: [0; 32] };
+    // SAFETY: an all-zero msghdr is valid.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = &raw mut io_vector;
+    message.msg_iovlen = 1;
+    if let Some(descriptor) = descriptor {
+        message.msg_control = (&raw mut control).cast();
+        // SAFETY: CMSG_SPACE and CMSG_LEN only compute.
+        message.msg_controllen = unsafe { libc::CMSG_SPACE(4) } as usize;
+        // SAFETY: the control buffer is aligned and holds CMSG_SPACE(4) = 24 bytes, so the first
+        // header and its data of 4 bytes lie inside it.
+        unsafe {
+            let header = libc::CMSG_FIRSTHDR(&raw const message);
+            (*header).cmsg_level = libc::SOL_SOCKET;
+            (*header).cmsg_type = libc::SCM_RIGHTS;
+            (*header).cmsg_len = libc::CMSG_LEN(4) as usize;
+            libc::CMSG_DATA(header).cast::<i32>().write_unaligned(descriptor.as_raw_fd());
+        }
+    }
+    loop {
+        // SAFETY: message, vector, frame and control outlive the call; the frame is only read.
+        let sent =
+            unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) };
+        match sent {
+            -1 if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
+            -1 => return Err(io::Error::last_os_error()),
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// The next frame, or `None` at the end of file.
+pub(crate) fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<(Frame, Option<OwnedFd>)>> {
+    let mut frame = Frame::default();
+    let mut io_vector =
+        libc::iovec { iov_base: (&raw mut frame).cast::<c_void>(), iov_len: size_of::<Frame>() };
+    let mut control = Control { bytes: [0; 32] };
+    // SAFETY: an all-zero msghdr is valid.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = &raw mut io_vector;
+    message.msg_iovlen = 1;
+    message.msg_control = (&raw mut control).cast();
+    message.msg_controllen = size_of::<Control>();
+    let received = loop {
+        // SAFETY: all buffers are writable, of the stated sizes, and outlive the call.
+        let received =
+            unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC) };
+        match received {
+            -1 if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
+            -1 => return Err(io::Error::last_os_error()),
+            received => break received,
+        }
+    };
+    let descriptor = descriptor_in(&message);
+    match usize::try_from(received) {
+        Ok(0) => Ok(None),
+        Ok(length) if length == size_of::<Frame>() => Ok(Some((frame, descriptor))),
+        _ => Err(io::Error::from_raw_os_error(libc::EBADMSG)),
+    }
+}
+
+fn descriptor_in(message: &libc::msghdr) -> Option<OwnedFd> {
+    // SAFETY: the kernel filled the control buffer and its length; CMSG_FIRSTHDR returns null or
+    // a header inside it. A SCM_RIGHTS message of CMSG_LEN(4) carries one new descriptor that
+    // nobody else owns.
+    unsafe {
+        let header = libc::CMSG_FIRSTHDR(std::ptr::from_ref(message));
+        if header.is_null()
+            || (*header).cmsg_level != libc::SOL_SOCKET
+            || (*header).cmsg_type != libc::SCM_RIGHTS
+            || (*header).cmsg_len != libc::CMSG_LEN(4) as usize
+        {
+            return None;
+        }
+        Some(OwnedFd::from_raw_fd(libc::CMSG_DATA(header).cast::<i32>().read_unaligned()))
+    }
+}

@@ -1,0 +1,178 @@
+//! The crate against the kernel.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, AsRawFd};
+
+use minidock_ns::{Command, Error, Event, ExitStatus, Gate, IdMap, IdMaps, Namespaces, join};
+
+/// The identity of a namespace: the target of /proc/…/ns/NAME.
+fn identity(path: &str) -> String {
+    std::fs::read_link(path).unwrap().to_string_lossy().into_owned()
+}
+
+fn shell(script: &str) -> Command {
+    Command::new("/bin/sh").arg("-c").arg(script)
+}
+
+#[test]
+fn the_exit_code_and_the_signal_come_back() {
+    assert_eq!(shell("exit 7").status().unwrap(), ExitStatus::Exited(7));
+    assert_eq!(shell("kill -9 $$").status().unwrap(), ExitStatus::Signaled(9));
+}
+
+#[test]
+fn an_unknown_program_is_an_error_with_its_step() {
+    let error = Command::new("/nonexistent").status().unwrap_err();
+    let Error::Child { step, source } = &error else { panic!("{error:?}") };
+    assert_eq!(step, "execute /nonexistent");
+    assert_eq!(source.raw_os_error(), Some(libc::ENOENT));
+}
+
+#[test]
+fn a_directory_as_program_is_permission_denied() {
+    let error = Command::new("/etc").status().unwrap_err();
+    let Error::Child { source, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(source.raw_os_error(), Some(libc::EACCES));
+}
+
+#[test]
+fn ignored_and_blocked_signals_do_not_reach_the_program() {
+    // Rust's runtime ignores SIGPIPE: the program must not inherit that.
+    let status = shell(
+        "grep -q 'SigIgn:\t0000000000000000' /proc/self/status && \
+                        grep -q 'SigBlk:\t0000000000000000' /proc/self/status",
+    );
+    assert_eq!(status.status().unwrap(), ExitStatus::Exited(0));
+}
+
+#[test]
+fn descriptors_of_the_parent_are_closed() {
+    let file = File::open("/dev/null").unwrap();
+    rustix_like_clear_cloexec(&file);
+    let check = format!("test ! -e /proc/self/fd/{}", file.as_raw_fd());
+    assert_eq!(shell(&check).status().unwrap(), ExitStatus::Exited(0));
+}
+
+/// Makes the descriptor inheritable.
+fn rustix_like_clear_cloexec(file: &File) {
+    nix::fcntl::fcntl(file, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty())).unwrap();
+}
+
+#[test]
+fn try_wait_and_kill_work_on_the_pidfd() {
+    let child = Command::new("sleep").arg("60").spawn().unwrap();
+    assert_eq!(child.try_wait().unwrap(), None);
+    child.kill(libc::SIGTERM).unwrap();
+    assert_eq!(child.wait().unwrap(), ExitStatus::Signaled(15));
+    // It is gone: signalling it is no error and can reach nobody else.
+    child.kill(libc::SIGKILL).unwrap();
+}
+
+#[test]
+fn the_gate_closes_when_the_child_has_executed() {
+    let (gate, child) = Gate::pair().unwrap();
+    drop(child);
+    assert!(matches!(gate.receive().unwrap(), Event::Closed));
+    assert!(gate.open().is_err());
+}
+
+#[test]
+fn the_gate_carries_steps_and_descriptors() {
+    let (gate, child) = Gate::pair().unwrap();
+    gate.open().unwrap();
+    child.wait().unwrap();
+    child.done(3, 1500).unwrap();
+    let Event::Step { index: 3, nanoseconds: 1500 } = gate.receive().unwrap() else { panic!() };
+    let file = File::open("/proc/self/comm").unwrap();
+    child.send(file.as_fd()).unwrap();
+    let Event::Descriptor(received) = gate.receive().unwrap() else { panic!() };
+    let mut text = String::new();
+    File::from(received).read_to_string(&mut text).unwrap();
+    assert!(!text.is_empty());
+}
+
+#[test]
+#[ignore = "needs root: makes namespaces"]
+fn all_namespaces_are_new_and_the_child_is_pid_1() {
+    let all = Namespaces::all() - Namespaces::USER - Namespaces::TIME;
+    let names = ["mnt", "uts", "ipc", "net", "cgroup", "pid"];
+    let own: Vec<_> = names.map(|name| identity(&format!("/proc/self/ns/{name}"))).to_vec();
+    let child = shell("test $$ = 1 && exec sleep 60").namespaces(all).spawn().unwrap();
+    for (name, own) in names.iter().zip(own) {
+        assert_ne!(identity(&format!("/proc/{}/ns/{name}", child.pid())), own, "{name}");
+    }
+    child.kill(libc::SIGKILL).unwrap();
+    assert_eq!(child.wait().unwrap(), ExitStatus::Signaled(9));
+}
+
+#[test]
+#[ignore = "needs root: makes namespaces"]
+fn the_host_name_changes_inside_only() {
+    let before = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let status = shell("test \"$(uname -n)\" = inside").hostname("inside").status().unwrap();
+    assert_eq!(status, ExitStatus::Exited(0));
+    assert_eq!(std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap(), before);
+}
+
+#[test]
+#[ignore = "needs root: maps ids that are not its own"]
+fn id_maps_hold_before_the_program_starts() {
+    let map = |count| vec![IdMap { inside: 0, outside: 100_000, count }];
+    let maps = IdMaps { users: map(10), groups: map(10), deny_setgroups: false };
+    shell("grep Sig /proc/self/status >&2").status().unwrap();
+    let status = shell("grep -q '100000 *10$' /proc/self/uid_map").id_maps(maps).status().unwrap();
+    assert_eq!(status, ExitStatus::Exited(0));
+}
+
+#[test]
+#[ignore = "needs root: makes namespaces"]
+fn join_enters_the_namespaces_of_a_process() {
+    let child = Command::new("sleep")
+        .arg("60")
+        .hostname("joined")
+        .namespaces(Namespaces::NET)
+        .spawn()
+        .unwrap();
+    let theirs = identity(&format!("/proc/{}/ns/net", child.pid()));
+    // Namespaces belong to a thread: this one ends with the closure.
+    let (net, name) = std::thread::scope(|scope| {
+        scope
+            .spawn(|| {
+                join(child.as_fd(), Namespaces::NET | Namespaces::UTS).unwrap();
+                let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+                (identity("/proc/thread-self/ns/net"), name)
+            })
+            .join()
+            .unwrap()
+    });
+    assert_eq!((net, name.as_str()), (theirs, "joined\n"));
+    child.kill(libc::SIGKILL).unwrap();
+    child.wait().unwrap();
+    assert!(join(child.as_fd(), Namespaces::NET).is_err());
+}
+
+#[test]
+#[ignore = "needs root: makes namespaces"]
+fn a_failed_map_leaves_no_process() {
+    let maps =
+        IdMaps { users: vec![IdMap { inside: 0, outside: 0, count: 0 }], ..IdMaps::default() };
+    let before = children();
+    let error = shell("true").id_maps(maps).spawn().unwrap_err();
+    assert!(matches!(error, Error::IdMap { .. }), "{error}");
+    // Other tests of this process have children of their own for a moment; ours would stay.
+    let left = (0..100).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        children().iter().all(|child| before.contains(child))
+    });
+    assert!(left, "a child is left");
+}
+
+fn children() -> Vec<String> {
+    std::fs::read_dir("/proc/self/task")
+        .unwrap()
+        .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("children")).ok())
+        .flat_map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+        .collect()
+}

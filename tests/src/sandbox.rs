@@ -1,0 +1,211 @@
+//! A place for one test's containers.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+use crate::watch::Ids;
+use crate::{Invocation, Leftovers, NetNs, Output, Running, places, procfs, sys};
+
+/// Set in the environment of every program that a sandbox starts.
+const MARKER: &str = "MINIDOCK_TEST_SANDBOX";
+
+/// Long enough for the kernel to end a network namespace, which it does in the background.
+const SETTLE: Duration = Duration::from_secs(5);
+
+/// A place for one test's containers: root and state directory, network namespace and images.
+///
+/// Dropping it ends its processes, removes the directories and asserts nothing; see
+/// [`Sandbox::assert_clean`].
+#[derive(Debug)]
+pub struct Sandbox {
+    directory: Option<TempDir>,
+    netns: NetNs,
+    ids: Ids,
+}
+
+impl Sandbox {
+    /// Makes one with the image `alpine`. Needs root.
+    ///
+    /// # Panics
+    /// When the kernel refuses, or no image store has been prepared.
+    #[allow(clippy::new_without_default, reason = "making one is not a default")]
+    pub fn new() -> Sandbox {
+        let sandbox = Sandbox::without_images();
+        symlink(places::images(), sandbox.root().join("images")).expect("linking the images");
+        sandbox
+    }
+
+    /// Makes one with an empty store. Needs root.
+    ///
+    /// # Panics
+    /// When the kernel refuses.
+    pub fn without_images() -> Sandbox {
+        let directory = tempfile::Builder::new().prefix("minidock-test-").tempdir();
+        let directory = directory.expect("a temporary directory");
+        let containers = ["root", "state"].map(|name| directory.path().join(name));
+        let containers = containers.map(|tree| {
+            fs::create_dir(&tree).expect("making a directory");
+            fs::set_permissions(&tree, PermissionsExt::from_mode(0o700)).expect("permissions");
+            let containers = tree.join("containers");
+            fs::create_dir(&containers).expect("making a directory");
+            containers
+        });
+        let ids = Ids::watch(&containers.each_ref().map(PathBuf::as_path));
+        Sandbox { directory: Some(directory), netns: NetNs::new(), ids }
+    }
+
+    /// The sandbox's own directory, which holds [`Sandbox::root`] and [`Sandbox::state`] and is
+    /// free for a test's files.
+    pub fn path(&self) -> &Path {
+        self.directory.as_ref().map_or(Path::new(""), TempDir::path)
+    }
+
+    /// What `--root` names.
+    pub fn root(&self) -> PathBuf {
+        self.path().join("root")
+    }
+
+    /// What `--state` names.
+    pub fn state(&self) -> PathBuf {
+        self.path().join("state")
+    }
+
+    /// The unpacked tree of the image `alpine`, shared by all sandboxes: for reading only.
+    pub fn alpine(&self) -> PathBuf {
+        self.root().join("images/alpine/latest/rootfs")
+    }
+
+    /// The network namespace that stands for the host's.
+    pub fn netns(&self) -> &NetNs {
+        &self.netns
+    }
+
+    /// `minidock --root … --state … ARGS`, inside the sandbox's network namespace.
+    pub fn minidock<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Invocation {
+        let mut command = Command::new(places::binary());
+        command.arg("--root").arg(self.root()).arg("--state").arg(self.state()).args(args);
+        self.invocation(command)
+    }
+
+    /// Any program inside the sandbox's network namespace.
+    pub fn invocation(&self, mut command: Command) -> Invocation {
+        command.env(MARKER, self.path()).env_remove("MINIDOCK_ROOT").env_remove("MINIDOCK_STATE");
+        sys::start_in_netns(&mut command, self.netns.fd());
+        Invocation::new(command)
+    }
+
+    /// `minidock run --rm ARGS`, to its end.
+    ///
+    /// # Panics
+    /// When it does not end in time.
+    #[track_caller]
+    pub fn run<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Output {
+        self.prepare_run(args).output()
+    }
+
+    /// `minidock run --rm ARGS`, running.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn spawn<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Running {
+        self.prepare_run(args).spawn()
+    }
+
+    /// `minidock run --rm ARGS`, to be started.
+    pub fn prepare_run<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Invocation {
+        let args = args.into_iter().map(|arg| arg.as_ref().to_owned());
+        self.minidock(["run".into(), "--rm".into()].into_iter().chain(args))
+    }
+
+    /// `minidock run --rm --network none OPTIONS alpine sh -c SCRIPT`, to its end.
+    ///
+    /// # Panics
+    /// When it does not end in time.
+    #[track_caller]
+    pub fn sh(&self, options: &[&str], script: &str) -> Output {
+        self.prepare_sh(options, script).output()
+    }
+
+    /// `minidock run --rm --network none OPTIONS alpine sh -c SCRIPT`, to be started.
+    pub fn prepare_sh(&self, options: &[&str], script: &str) -> Invocation {
+        let (before, after) = (["--network", "none"], ["alpine", "sh", "-c", script]);
+        self.prepare_run(before.iter().chain(options).chain(&after))
+    }
+
+    /// The ids of all containers that this sandbox has had.
+    pub fn ids(&self) -> Vec<String> {
+        self.ids.seen().into_iter().collect()
+    }
+
+    /// The processes inside the sandbox's containers, by the host's ids.
+    pub fn contained_processes(&self) -> Vec<i32> {
+        procfs::contained_processes(&self.ids.seen())
+    }
+
+    /// The processes that this sandbox has started, and theirs that kept the environment.
+    pub(crate) fn started_processes(&self) -> Vec<i32> {
+        procfs::processes_with(&format!("{MARKER}={}", self.path().display()))
+    }
+
+    /// The cgroup directories of the sandbox's containers, of all hierarchies.
+    pub fn cgroup_directories(&self) -> Vec<PathBuf> {
+        procfs::cgroup_directories(&self.ids.seen())
+    }
+
+    /// The content of the first of these files that a cgroup of the sandbox's containers has,
+    /// such as `["memory.limit_in_bytes", "memory.max"]`.
+    ///
+    /// # Panics
+    /// When no cgroup has any of them.
+    #[track_caller]
+    pub fn cgroup_value(&self, files: &[&str]) -> String {
+        let directories = self.cgroup_directories();
+        let mut candidates =
+            files.iter().flat_map(|file| directories.iter().map(move |dir| dir.join(file)));
+        let text = candidates.find_map(|path| fs::read_to_string(path).ok());
+        text.map(|text| text.trim().to_owned())
+            .unwrap_or_else(|| panic!("none of {files:?} in {directories:?}"))
+    }
+
+    /// Fails the test unless every trace of the sandbox's containers goes within five seconds.
+    ///
+    /// # Panics
+    /// When something stays, with a list of it.
+    #[track_caller]
+    pub fn assert_clean(&self) {
+        let deadline = Instant::now() + SETTLE;
+        loop {
+            let found = Leftovers::sweep(self);
+            if found.is_empty() {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{found}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        // What a failed test leaves running would disturb the others.
+        for pid in self.contained_processes().into_iter().chain(self.started_processes()) {
+            kill(Pid::from_raw(pid), Signal::SIGKILL).ok();
+        }
+        let mounts = Leftovers::mounts(self.path());
+        if mounts.is_empty() {
+            return;
+        }
+        // Removing a tree with something mounted in it would remove what is mounted.
+        if let Some(directory) = self.directory.take() {
+            eprintln!("kept {}, where this is mounted: {mounts:?}", directory.keep().display());
+        }
+    }
+}

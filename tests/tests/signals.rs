@@ -1,0 +1,93 @@
+//! Signals reach the container's command, and an engine that dies takes its container along.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use minidock_tests::{Running, Sandbox};
+use nix::sys::signal::Signal;
+
+/// A container whose command does something on a signal.
+fn trapping(sandbox: &Sandbox, trap: &str) -> Running {
+    let script = format!("trap {trap}; echo ready; for i in $(seq 1200); do sleep 0.05; done");
+    let mut running = sandbox.prepare_sh(&[], &script).spawn();
+    running.wait_for_output("ready");
+    running
+}
+
+#[test]
+#[ignore = "needs root: runs containers"]
+fn an_interrupt_reaches_the_command() {
+    let sandbox = Sandbox::new();
+    let running = trapping(&sandbox, "'exit 42' INT");
+    running.signal(Signal::SIGINT);
+    running.wait().expect_code(42);
+    sandbox.assert_clean();
+}
+
+#[test]
+#[ignore = "needs root: runs containers"]
+fn every_usual_signal_reaches_the_command() {
+    let sandbox = Sandbox::new();
+    for (signal, name) in [
+        (Signal::SIGTERM, "TERM"),
+        (Signal::SIGHUP, "HUP"),
+        (Signal::SIGQUIT, "QUIT"),
+        (Signal::SIGUSR1, "USR1"),
+        (Signal::SIGUSR2, "USR2"),
+        (Signal::SIGWINCH, "WINCH"),
+    ] {
+        let mut running = trapping(&sandbox, &format!("'echo got {name}; exit 3' {name}"));
+        running.signal(signal);
+        running.wait_for_output(&format!("got {name}"));
+        running.wait().expect_code(3);
+    }
+    sandbox.assert_clean();
+}
+
+#[test]
+#[ignore = "needs root: runs containers"]
+fn init_passes_signals_on_to_a_command_without_a_handler() {
+    let sandbox = Sandbox::new();
+    let mut running = sandbox.prepare_sh(&["--init"], "echo ready; exec sleep 60").spawn();
+    running.wait_for_output("ready");
+    running.signal(Signal::SIGTERM);
+    running.wait().expect_code(143);
+    sandbox.assert_clean();
+}
+
+#[test]
+#[ignore = "needs root: runs containers"]
+fn a_killed_engine_leaves_no_process_and_the_next_command_clears_up() {
+    let sandbox = Sandbox::new();
+    let mut running = sandbox.spawn(["alpine", "sh", "-c", "echo ready; exec sleep 60"]);
+    running.wait_for_output("ready");
+    running.kill();
+    // The pipes end with the command, so this fails if the command lives on.
+    let output = running.wait();
+    assert_eq!(output.status.code(), None);
+    sandbox.run(["alpine", "true"]).expect_code(0);
+    sandbox.assert_clean();
+}
+
+#[test]
+#[ignore = "needs root: runs containers"]
+fn an_engine_killed_at_any_moment_leaves_what_the_next_command_clears_up() {
+    let sandbox = Sandbox::new();
+    for delay in [0, 1, 2, 3, 5, 8, 13, 21] {
+        let running = sandbox.spawn(["alpine", "sleep", "60"]);
+        std::thread::sleep(std::time::Duration::from_millis(delay));
+        running.kill();
+        running.wait();
+    }
+    sandbox.run(["alpine", "true"]).expect_code(0);
+    sandbox.assert_clean();
+}
+
+#[test]
+#[ignore = "needs root: runs containers"]
+fn signals_have_their_defaults_inside() {
+    let sandbox = Sandbox::new();
+    let output = sandbox.sh(&[], "exec grep -E 'Sig(Blk|Ign)' /proc/self/status").expect_code(0);
+    for line in output.stdout.lines() {
+        assert!(line.ends_with("\t0000000000000000"), "{output}");
+    }
+}

@@ -1,0 +1,119 @@
+//! Containers with a terminal of their own.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use minidock_tests::{Pty, Sandbox};
+
+fn terminal(sandbox: &Sandbox, script: &str) -> Pty {
+    let args = ["-i", "-t", "--network", "none", "alpine", "sh", "-c", script];
+    sandbox.prepare_run(args).pty(33, 111)
+}
+
+#[test]
+#[ignore = "needs root: runs containers"]
+fn the_size_is_right_before_the_first_byte() {
+    let sandbox = Sandbox::new();
+    for _ in 0..5 {
+        let mut terminal = terminal(&sandbox, "stty size");
+        terminal.read_until("33 111\r\n");
+        assert_eq!(terminal.wait(), 0);
+    }
+    sandbox.assert_clean();
+}
+
+#[test]
+#[ignore = "needs root: runs containers"]
+fn a_change_of_size_arrives() {
+    let sandbox = Sandbox::new();
+    let script = "trap 'stty size' WINCH; echo ready; for i in $(seq 1200); do sleep 0.05; done";
+    let mut terminal = terminal(&sandbox, script);
+    terminal.read_until("ready");
+    terminal.resize(40, 140);
+    terminal.read_until("40 140");
+}
+
+#[test]
+#[ignore = "needs root: runs containers"]
+fn the_caller_s_terminal_is_raw_meanwhile_and_restored_afterwards() {
+    let sandbox = Sandbox::new();
+    let mut terminal = terminal(&sandbox, "echo ready; read line; echo \"<$line>\"; exit 5");
+    terminal.read_until("ready");
+    assert!(terminal.is_raw());
+    terminal.send("keys\r");
+    terminal.read_until("<keys>");
+    assert_eq!(terminal.wait(), 5);
+    assert!(terminal.is_restored());
+    sandbox.assert_clean();
+}
+
+#[test]
+#[ignore = "needs root: runs containers"]
+fn the_caller_s_terminal_is_restored_after_a_failed_start() {
+    let sandbox = Sandbox::new();
+    for args in [["alpine", "nosuch"], ["nosuch", "true"]] {
+        let mut terminal = sandbox.prepare_run(["-it"].iter().chain(&args)).pty(24, 80);
+        assert!([125, 127].contains(&terminal.wait()));
+        assert!(terminal.is_restored());
+        assert!(terminal.screen().starts_with("minidock: "), "{}", terminal.screen());
+    }
+    sandbox.assert_clean();
+}
+
+#[test]
+#[ignore = "needs root: runs containers"]
+fn the_interrupt_key_is_a_byte_that_the_container_s_terminal_turns_into_a_signal() {
+    let sandbox = Sandbox::new();
+    let script =
+        "trap 'echo got it; exit 9' INT; echo ready; for i in $(seq 1200); do sleep 0.05; done";
+    let mut terminal = terminal(&sandbox, script);
+    terminal.read_until("ready");
+    terminal.send([3]);
+    terminal.read_until("got it");
+    assert_eq!(terminal.wait(), 9);
+    sandbox.assert_clean();
+}
+
+#[test]
+#[ignore = "needs root: runs containers"]
+fn the_terminal_is_the_container_s_console() {
+    let sandbox = Sandbox::new();
+    let script = "tty; [ -c /dev/console ] && echo console; echo $TERM; ps -o pid,tty | tail -n +2";
+    let mut terminal = terminal(&sandbox, script);
+    let screen = terminal.read_until("console");
+    assert!(screen.starts_with("/dev/"), "{screen}");
+    assert_eq!(terminal.wait(), 0);
+    assert!(terminal.screen().contains("xterm"), "{}", terminal.screen());
+}
+
+#[test]
+#[ignore = "needs root: runs containers"]
+fn end_of_file_is_typed() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.prepare_run(["-it", "alpine", "cat"]).pty(24, 80);
+    terminal.send("one\r");
+    terminal.read_until("one\r\none\r\n");
+    terminal.send([4]);
+    assert_eq!(terminal.wait(), 0);
+    sandbox.assert_clean();
+}
+
+#[test]
+#[ignore = "needs root: runs containers"]
+fn a_terminal_needs_no_input() {
+    let sandbox = Sandbox::new();
+    let output = sandbox.run(["-t", "alpine", "sh", "-c", "tty; stty size"]).expect_code(0);
+    assert!(output.stdout.starts_with("/dev/") && output.stdout.contains("\r\n"), "{output}");
+    sandbox.assert_clean();
+}
+
+#[test]
+#[ignore = "needs root: runs containers"]
+fn an_input_that_is_no_terminal_is_refused() {
+    let sandbox = Sandbox::new();
+    let output = sandbox.prepare_run(["-i", "-t", "alpine", "cat"]).stdin("x").output();
+    output.clone().expect_code(1);
+    let message = "minidock: cannot attach stdin to a TTY-enabled container because stdin is not a \
+                   terminal\n";
+    assert!(output.stderr.starts_with(message), "{output}");
+    sandbox.assert_clean();
+}

@@ -133,6 +133,13 @@ impl Plan {
         self.groups.iter().map(|group| group.directory.clone()).collect()
     }
 
+    /// The files of the v1 groups through which a new process joins them, see
+    /// [`Cgroup::attach_files`](crate::Cgroup::attach_files). None on v2.
+    pub fn task_files(&self) -> Vec<PathBuf> {
+        let v1 = self.groups.iter().filter(|group| group.version == Version::V1);
+        v1.map(|group| group.file("tasks")).collect()
+    }
+
     /// The writes, in the order in which the kernel takes them.
     pub fn settings(&self) -> &[Setting] {
         &self.settings

@@ -74,6 +74,16 @@ impl Leases {
         Ok(self.gateway.sibling(address))
     }
 
+    /// The address that [`Leases::allocate`] would give to a new owner now, without taking it;
+    /// nothing when all are taken.
+    ///
+    /// # Errors
+    /// As [`Leases::open`].
+    pub fn next(&self) -> Result<Option<InterfaceAddr>, Error> {
+        let address = self.read()?.allocate("next", self.gateway.address());
+        Ok(address.map(|address| self.gateway.sibling(address)))
+    }
+
     /// Gives the address of `owner` back and says which it was; nothing when there was none.
     ///
     /// # Errors

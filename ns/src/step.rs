@@ -32,6 +32,9 @@ pub enum Step {
     CgroupNamespace,
     /// File mode creation mask (`umask(2)`).
     Umask(u32),
+    /// How likely a victim of the OOM killer the process is, -1000 to 1000 (`proc(5)`); to be set
+    /// while the host's `/proc` is in sight. Less than the parent's takes `CAP_SYS_RESOURCE`.
+    OomScoreAdj(i32),
 }
 
 impl Step {
@@ -55,6 +58,7 @@ impl Step {
                 sys::set_umask(*mask);
                 Ok(())
             }
+            Self::OomScoreAdj(score) => sys::write_oom_score_adj(*score),
         }
     }
 
@@ -70,6 +74,7 @@ impl Step {
             Self::Domainname(_) => &["setdomainname"],
             Self::CgroupNamespace => &["unshare"],
             Self::Umask(_) => &["umask"],
+            Self::OomScoreAdj(_) => &["openat", "write", "close"],
         }
     }
 
@@ -88,6 +93,7 @@ impl Step {
             // A shell cannot unshare itself: everything after this line runs in a new one.
             Self::CgroupNamespace => Vec::new(),
             Self::Umask(mask) => vec![format!("umask {mask:04o}")],
+            Self::OomScoreAdj(score) => vec![format!("echo {score} >/proc/self/oom_score_adj")],
         }
     }
 }
@@ -109,6 +115,7 @@ impl fmt::Display for Step {
             Self::Domainname(name) => write!(f, "set the domain name to {name}"),
             Self::CgroupNamespace => f.write_str("make a cgroup namespace rooted at the own group"),
             Self::Umask(mask) => write!(f, "set the umask to {mask:04o}"),
+            Self::OomScoreAdj(score) => write!(f, "set oom_score_adj to {score}"),
         }
     }
 }

@@ -133,6 +133,35 @@ pub(crate) fn set_umask(mask: u32) {
     unsafe { libc::umask(mask) };
 }
 
+/// Writes a number in decimal, without the formatting machinery, which may allocate.
+pub(crate) fn write_oom_score_adj(score: i32) -> io::Result<()> {
+    let mut text = [0u8; 12];
+    let mut start = text.len();
+    let mut rest = score.unsigned_abs();
+    loop {
+        start -= 1;
+        // The remainder of a division by ten is a digit.
+        text[start] = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if score < 0 {
+        start -= 1;
+        text[start] = b'-';
+    }
+    // SAFETY: the path is NUL-terminated.
+    let fd = check(unsafe {
+        libc::open(c"/proc/self/oom_score_adj".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC)
+    })?;
+    // SAFETY: pointer and length describe the end of the array.
+    let written = unsafe { libc::write(fd, text[start..].as_ptr().cast(), text.len() - start) };
+    let error = io::Error::last_os_error();
+    close(fd);
+    if written < 0 { Err(error) } else { Ok(()) }
+}
+
 /// `close_range(2)` over everything from `first` on; Linux 5.9, with `CLOEXEC` 5.11.
 pub(crate) fn close_on_exec_from(first: u32) -> io::Result<()> {
     // SAFETY: only the close-on-exec flags change.
@@ -252,5 +281,103 @@ fn descriptor_in(message: &libc::msghdr) -> Option<OwnedFd> {
             return None;
         }
         Some(OwnedFd::from_raw_fd(libc::CMSG_DATA(header).cast::<i32>().read_unaligned()))
+    }
+}
+
+/// A copy of this process with the same namespaces, as `fork(2)`, without the C library's
+/// handlers and locks. Returns 0 in the copy.
+pub(crate) fn fork() -> io::Result<i32> {
+    // SAFETY: without CLONE_VM the copy has its own memory and stack; all other arguments are
+    // unused. The caller goes on with child-safe functions only.
+    let pid = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
+    match i32::try_from(pid) {
+        Ok(pid) if pid >= 0 => Ok(pid),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+fn all_signals() -> libc::sigset_t {
+    // SAFETY: an all-zero sigset_t is valid.
+    let mut all: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `all` is writable.
+    unsafe { libc::sigfillset(&raw mut all) };
+    all
+}
+
+/// Waits for the next signal of any kind; all of them must be blocked.
+pub(crate) fn next_signal() -> io::Result<i32> {
+    let all = all_signals();
+    // SAFETY: `all` is a valid set; no information about the signal is asked for.
+    check(unsafe { libc::sigwaitinfo(&raw const all, std::ptr::null_mut()) })
+}
+
+/// Blocks every signal.
+pub(crate) fn block_signals() -> io::Result<()> {
+    let all = all_signals();
+    // SAFETY: `all` is a valid set and outlives the call.
+    check(unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const all, std::ptr::null_mut()) })
+        .map(drop)
+}
+
+/// Reaps one ended child: its process id and its exit code in the shell's convention; `None` when
+/// no child has ended.
+pub(crate) fn reap() -> Option<(i32, i32)> {
+    let mut status = 0;
+    // SAFETY: `status` is writable.
+    let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
+    let code = match libc::WIFSIGNALED(status) {
+        true => 128 + libc::WTERMSIG(status),
+        false => libc::WEXITSTATUS(status),
+    };
+    (pid > 0).then_some((pid, code))
+}
+
+/// Sends a signal to a child that has not been reaped; that it may be dead already is no matter.
+pub(crate) fn signal_child(pid: i32, signal: i32) {
+    // SAFETY: kill has no memory preconditions.
+    unsafe { libc::kill(pid, signal) };
+}
+
+/// Puts the process into a process group of its own, in the foreground of its terminal if it has
+/// one. SIGTTOU must be blocked.
+pub(crate) fn lead_foreground_group() {
+    // SAFETY: none of these has memory preconditions. Without a terminal the last one fails,
+    // which is as it should be.
+    unsafe {
+        libc::setpgid(0, 0);
+        libc::tcsetpgrp(0, libc::getpid());
+    }
+}
+
+/// `PR_SET_DUMPABLE` 0 and a name for `ps`.
+pub(crate) fn hide_as(name: &CStr) -> io::Result<()> {
+    // SAFETY: PR_SET_DUMPABLE takes integers; PR_SET_NAME a NUL-terminated string of which the
+    // kernel reads at most 16 bytes.
+    unsafe {
+        check(libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0))?;
+        check(libc::prctl(libc::PR_SET_NAME, name.as_ptr(), 0, 0, 0)).map(drop)
+    }
+}
+
+/// Closes every descriptor from `first` on.
+pub(crate) fn close_from(first: u32) -> io::Result<()> {
+    // SAFETY: the process goes on without any of these descriptors and drops no owner of one.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Overwrites the memory from which `/proc/PID/cmdline` and `/proc/PID/environ` are read.
+pub(crate) fn erase_arguments(range: std::ops::Range<usize>, name: &CStr) {
+    let name = name.to_bytes();
+    if range.is_empty() || range.len() <= name.len() {
+        return;
+    }
+    let start = range.start as *mut u8;
+    // SAFETY: the range is this process' own argument and environment area as the kernel gives it
+    // (`proc_pid_stat(5)`): writable memory at the stack's end, which only the C library's
+    // environ and argv point to; neither is read again in this process.
+    unsafe {
+        std::ptr::write_bytes(start, 0, range.len());
+        std::ptr::copy_nonoverlapping(name.as_ptr(), start, name.len());
     }
 }

@@ -1,0 +1,233 @@
+use std::path::Path;
+
+use minidock_fs::{
+    Devices, MountAttr, Node, NodeKind, Overlay, Propagation, ScratchFile, Source, Step,
+};
+use oci_spec::runtime::{Linux, LinuxDevice, LinuxDeviceType, Mount};
+
+use super::Facts;
+use crate::Error;
+use crate::spec::Container;
+
+/// Names in a container's directory.
+pub(super) const UPPER: &str = "upper";
+pub(super) const WORK: &str = "work";
+
+const CGROUPS: &str = "/sys/fs/cgroup";
+
+pub(super) fn lower(
+    container: &Container,
+    linux: &Linux,
+    cgroup: &minidock_cgroup::Plan,
+    facts: &Facts<'_>,
+) -> Result<Vec<Step>, Error> {
+    let mut steps = vec![Step::make_private(true), scratch(container, facts.state)?];
+    steps.push(root(container)?);
+    for mount in container.spec.mounts().iter().flatten() {
+        steps.extend(lower_mount(mount, cgroup)?);
+        // A bind over /dev is the caller's own; nodes are made only on the engine's tmpfs.
+        if mount.destination() == "/dev" && mount.typ().as_deref() == Some("tmpfs") {
+            steps.push(devices(linux)?);
+        }
+    }
+    for file in &container.files {
+        let source = Source::Scratch(file.name.to_owned());
+        let target = Path::new(file.target);
+        steps.push(Step::bind(&source, target, false, MountAttr::empty(), None)?);
+    }
+    steps.extend(sysctls(linux)?);
+    for path in linux.readonly_paths().iter().flatten() {
+        steps.push(Step::read_only(Path::new(path))?);
+    }
+    for path in linux.masked_paths().iter().flatten() {
+        steps.push(Step::mask(Path::new(path))?);
+    }
+    if container.spec.root().as_ref().and_then(|root| root.readonly()).unwrap_or(false) {
+        steps.push(Step::root_read_only());
+    }
+    steps.push(Step::pivot_root());
+    Ok(steps)
+}
+
+fn scratch(container: &Container, at: &Path) -> Result<Step, Error> {
+    let files = container.files.iter().map(|file| ScratchFile {
+        name: file.name.to_owned(),
+        mode: 0o644,
+        contents: file.contents.clone().into_bytes(),
+    });
+    Ok(Step::scratch(at, files.collect())?)
+}
+
+fn root(container: &Container) -> Result<Step, Error> {
+    let root = container.spec.root().as_ref();
+    let root = root.ok_or_else(|| Error::new("root: missing from the specification"))?.path();
+    if !container.overlay {
+        return Ok(Step::root_bind(root, false)?);
+    }
+    Ok(Step::root_overlay(&Overlay {
+        lower: vec![root.clone()],
+        upper: container.directory.join(UPPER),
+        work: container.directory.join(WORK),
+        // The layer ends with the container: it need not survive a power cut.
+        volatile: true,
+        userxattr: false,
+    })?)
+}
+
+/// The options of one mount, by what they are for.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Options<'a> {
+    attr: MountAttr,
+    propagation: Option<Propagation>,
+    bind: bool,
+    recursive: bool,
+    data: Vec<(&'a str, Option<&'a str>)>,
+}
+
+impl<'a> Options<'a> {
+    fn parse(options: &'a [String]) -> Self {
+        let mut parsed = Self::default();
+        for option in options {
+            match option.as_str() {
+                "rw" => parsed.attr.remove(MountAttr::RDONLY),
+                "suid" => parsed.attr.remove(MountAttr::NOSUID),
+                "dev" => parsed.attr.remove(MountAttr::NODEV),
+                "exec" => parsed.attr.remove(MountAttr::NOEXEC),
+                "relatime" | "defaults" => {}
+                "bind" => parsed.bind = true,
+                "rbind" => (parsed.bind, parsed.recursive) = (true, true),
+                "private" | "rprivate" => parsed.propagation = Some(Propagation::Private),
+                "slave" | "rslave" => parsed.propagation = Some(Propagation::Slave),
+                "shared" | "rshared" => parsed.propagation = Some(Propagation::Shared),
+                "unbindable" | "runbindable" => parsed.propagation = Some(Propagation::Unbindable),
+                other => match (MountAttr::from_option(other), other.split_once('=')) {
+                    (Some(attr), _) => parsed.attr.insert(attr),
+                    (None, Some((key, value))) => parsed.data.push((key, Some(value))),
+                    (None, None) => parsed.data.push((other, None)),
+                },
+            }
+        }
+        parsed
+    }
+}
+
+fn lower_mount(mount: &Mount, cgroup: &minidock_cgroup::Plan) -> Result<Vec<Step>, Error> {
+    let target = mount.destination();
+    let options = Options::parse(mount.options().as_deref().unwrap_or_default());
+    let source = mount.source().as_deref().unwrap_or(Path::new("none"));
+    let typ = mount.typ().as_deref().unwrap_or("none");
+    if typ == "cgroup" {
+        return cgroups(target, options.attr, cgroup);
+    }
+    if options.bind || typ == "bind" {
+        let source = Source::Host(source.to_owned());
+        let Options { attr, recursive, propagation, .. } = options;
+        return Ok(vec![Step::bind(&source, target, recursive, attr, propagation)?]);
+    }
+    let source = source.to_string_lossy();
+    Ok(vec![Step::mount(typ, &source, target, &options.data, options.attr)?])
+}
+
+/// The container's own groups: one cgroup2, or a tmpfs with a directory for each v1 hierarchy.
+fn cgroups(
+    target: &Path,
+    attr: MountAttr,
+    cgroup: &minidock_cgroup::Plan,
+) -> Result<Vec<Step>, Error> {
+    let mounts = cgroup.mounts();
+    let mut steps = Vec::new();
+    let below = mounts.iter().any(|mount| !mount.name.is_empty());
+    if below {
+        let options = [("mode", Some("755")), ("size", Some("64k"))];
+        let writable = attr - MountAttr::RDONLY;
+        steps.push(Step::mount("tmpfs", "cgroup", target, &options, writable)?);
+    }
+    let mut links = Devices::default();
+    for mount in &mounts {
+        let options: Vec<(&str, Option<&str>)> = mount
+            .options
+            .iter()
+            .map(|option| match option.split_once('=') {
+                Some((key, value)) => (key, Some(value)),
+                None => (option.as_str(), None),
+            })
+            .collect();
+        let place = match mount.name.as_str() {
+            "" => target.to_owned(),
+            name => target.join(name),
+        };
+        steps.push(Step::mount(mount.fstype, "cgroup", &place, &options, attr)?);
+        links
+            .links
+            .extend(mount.links.iter().map(|link| (target.join(link), mount.name.clone().into())));
+    }
+    if !links.links.is_empty() {
+        steps.push(Step::dev_nodes(&links)?);
+    }
+    // Otherwise directories could be made beside the hierarchies.
+    if below && attr.contains(MountAttr::RDONLY) {
+        steps.push(Step::read_only(Path::new(CGROUPS))?);
+    }
+    Ok(steps)
+}
+
+fn devices(linux: &Linux) -> Result<Step, Error> {
+    let mut devices = Devices::standard();
+    devices.links.push(("/dev/core".into(), "/proc/kcore".into()));
+    for device in linux.devices().iter().flatten() {
+        let node = node(device)?;
+        devices.nodes.retain(|other| other.path != node.path);
+        devices.nodes.push(node);
+    }
+    Ok(Step::dev_nodes(&devices)?)
+}
+
+fn node(device: &LinuxDevice) -> Result<Node, Error> {
+    let number = |value: i64| {
+        u32::try_from(value)
+            .map_err(|_| Error::new(format!("linux.devices: {value} is out of range")))
+    };
+    Ok(Node {
+        path: device.path().clone(),
+        kind: match device.typ() {
+            LinuxDeviceType::B => NodeKind::Block,
+            LinuxDeviceType::C | LinuxDeviceType::U => NodeKind::Char,
+            LinuxDeviceType::P => NodeKind::Fifo,
+            LinuxDeviceType::A => {
+                return Err(Error::new("linux.devices: the type 'a' is only for rules"));
+            }
+        },
+        major: number(device.major())?,
+        minor: number(device.minor())?,
+        mode: device.file_mode().unwrap_or(0o666),
+    })
+}
+
+fn sysctls(linux: &Linux) -> Result<Vec<Step>, Error> {
+    let mut settings: Vec<_> = linux.sysctl().iter().flatten().collect();
+    settings.sort();
+    settings.into_iter().map(|(name, value)| Ok(Step::sysctl(name, value)?)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_sorted_by_what_they_are_for() {
+        let options: Vec<String> =
+            ["nosuid", "ro", "mode=755", "rbind", "rslave", "newinstance", "relatime"]
+                .map(str::to_owned)
+                .to_vec();
+        assert_eq!(
+            Options::parse(&options),
+            Options {
+                attr: MountAttr::NOSUID | MountAttr::RDONLY,
+                propagation: Some(Propagation::Slave),
+                bind: true,
+                recursive: true,
+                data: vec![("mode", Some("755")), ("newinstance", None)],
+            }
+        );
+    }
+}

@@ -1,0 +1,247 @@
+//! One `run` from the options to the exit code.
+
+use std::io::Write;
+use std::path::Path;
+
+use minidock_cgroup::Hierarchies;
+use minidock_net::{Leases, LinkName, Session};
+use minidock_ns::ExitStatus;
+
+use crate::explain::{self, Reporter};
+use crate::host::{Host, NetworkFacts};
+use crate::launch::{self, Launch};
+use crate::lower::{self, Facts, Stdio};
+use crate::plan::Plan;
+use crate::spec::{self, Container};
+use crate::state::{Claim, LeasePlace, Record};
+use crate::stdio::Prepared;
+use crate::supervise::{Front, Signals, supervise};
+use crate::{
+    ContainerId, Engine, Error, Explain, NetworkMode, Reporting, RunOptions, id, rollback, stdio,
+};
+
+/// What a run is about, before anything is made.
+struct Run<'a> {
+    engine: &'a Engine,
+    options: &'a RunOptions,
+    id: ContainerId,
+    name: String,
+    host: Host,
+    hierarchies: Hierarchies,
+    reporter: Reporter,
+}
+
+pub(crate) fn run(
+    engine: &Engine,
+    options: &RunOptions,
+    reporting: Reporting,
+) -> Result<u8, Error> {
+    let mut run = Run {
+        engine,
+        options,
+        id: ContainerId::random()?,
+        name: name(engine, options)?,
+        host: Host::read()?,
+        hierarchies: Hierarchies::detect()?,
+        reporter: Reporter::new(reporting.explain),
+    };
+    if reporting.dry_run || reporting.explain == Explain::Shell {
+        return run.dry(reporting.explain);
+    }
+    if !nix::unistd::geteuid().is_root() {
+        return Err(Error::new("cannot run a container: not root, and CAP_SYS_ADMIN is missing")
+            .hint("run it with sudo; --dry-run shows the plan without it"));
+    }
+    // What can fail without the kernel fails here, before the first side effect.
+    run.describe()?;
+    engine.state.prepare()?;
+    let session = run.session()?;
+    let container = run.describe()?;
+    let claim = run.claim(&container)?;
+    let status = run.carry_out(container, session, &claim);
+    let undone = rollback::undo(&engine.state, &run.hierarchies, &claim.record);
+    match (status, undone) {
+        (Ok(status), Ok(())) => Ok(status.code()),
+        (Ok(status), Err(error)) => {
+            run.reporter.warn(&error.to_string());
+            Ok(status.code())
+        }
+        // The first error is the one to tell; what could not be removed is tried again by the
+        // next command, from the record that is still there.
+        (Err(error), _) => Err(error),
+    }
+}
+
+fn name(engine: &Engine, options: &RunOptions) -> Result<String, Error> {
+    match &options.name {
+        Some(name) => id::check_name(name).map(|()| name.clone()),
+        None => engine.state.free_name(),
+    }
+}
+
+impl Run<'_> {
+    fn describe(&self) -> Result<Container, Error> {
+        spec::describe(self.engine, self.options, self.id.clone(), &self.host)
+    }
+
+    fn lower(&self, container: &Container, stdio: Stdio) -> Result<Plan, Error> {
+        let facts = Facts {
+            host: &self.host,
+            hierarchies: &self.hierarchies,
+            state: &self.engine.state.container(&self.id),
+            stdio,
+        };
+        lower::lower(container, &facts)
+    }
+
+    /// The plan as the kernel would be asked now, and nothing asked.
+    fn dry(&mut self, explain: Explain) -> Result<u8, Error> {
+        self.describe()?;
+        drop(self.session()?);
+        let container = self.describe()?;
+        let plan = self.lower(&container, Stdio::default())?;
+        let root = self.engine.state.container(&self.id).join("root");
+        let text = explain::plan(explain, &plan, &root.display().to_string());
+        match std::io::stdout().write_all(text.as_bytes()) {
+            // Whoever read it has seen enough.
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                Err(Error::io("write", "the plan", &error))
+            }
+            _ => Ok(0),
+        }
+    }
+
+    /// The connection to the host's network, and the place on it that the container would get.
+    fn session(&mut self) -> Result<Option<Session>, Error> {
+        if self.options.network != NetworkMode::Bridge {
+            return Ok(None);
+        }
+        let session = Session::new(None)?;
+        let name = LinkName::default_bridge();
+        let lock = self.engine.state.bridge_lock(name.as_str());
+        let bridge = session.plan_bridge(&name, &lock)?;
+        let leases = Leases::open(self.engine.state.leases(name.as_str()), bridge.address)?;
+        let address = match leases.next()? {
+            Some(address) => address,
+            // Let allocate() say which subnet is exhausted.
+            None => leases.allocate(self.id.as_str())?,
+        };
+        self.host.network = Some(NetworkFacts { bridge, address });
+        Ok(Some(session))
+    }
+
+    /// Writes down everything that is going to be made.
+    fn claim(&self, container: &Container) -> Result<Claim, Error> {
+        let plan = self.lower(container, Stdio::default())?;
+        let lease = self.host.network.as_ref().map(|network| {
+            let file = self.engine.state.leases(network.bridge.name.as_str());
+            LeasePlace::new(file, network.bridge.address)
+        });
+        let record = Record {
+            id: self.id.clone(),
+            name: self.name.clone(),
+            image: container.image.clone(),
+            created: self.host.now,
+            boot: self.host.boot.clone(),
+            cgroups: plan.cgroup.directories(),
+            directory: container.directory.clone(),
+            lease,
+        };
+        if self.engine.state.name_is_taken(&self.name) {
+            // Perhaps by a container whose engine was killed.
+            rollback::sweep(self.engine, &self.hierarchies)?;
+        }
+        self.engine.state.claim(record)
+    }
+
+    fn carry_out(
+        &mut self,
+        mut container: Container,
+        session: Option<Session>,
+        claim: &Claim,
+    ) -> Result<ExitStatus, Error> {
+        if self.take_address(claim)? {
+            container = self.describe()?;
+        }
+        for warning in &container.warnings {
+            self.reporter.warn(warning);
+        }
+        let terminal = self.options.tty;
+        let prepared = Prepared::new(container.interactive, terminal)?;
+        let plan = self.lower(&container, prepared.stdio)?;
+        let mut signals = Signals::collect()?;
+        let launch =
+            Launch { plan: &plan, reporter: &self.reporter, session, tree: tree(&container) };
+        let running = launch::launch(launch, prepared.child_ends)?;
+        // Now that the container runs there is time for others that were left behind.
+        if let Err(error) = rollback::sweep(self.engine, &self.hierarchies) {
+            self.reporter.warn(&error.to_string());
+        }
+        let mut relays = prepared.relays;
+        if let Some(master) = &running.master {
+            relays.extend(stdio::terminal_relays(master, container.interactive)?);
+        }
+        let interactive = container.interactive;
+        let front = Front { child: &running.child, relays, master: running.master, interactive };
+        let status = match supervise(front, &mut signals) {
+            Ok(status) => status,
+            Err(error) => {
+                launch::end(&running.child);
+                return Err(error);
+            }
+        };
+        self.tell_oom(&running.cgroup, status)?;
+        Ok(status)
+    }
+
+    /// Takes an address for good. True when it is another one than was planned with.
+    fn take_address(&mut self, claim: &Claim) -> Result<bool, Error> {
+        let (Some(network), Some(lease)) = (&mut self.host.network, &claim.record.lease) else {
+            return Ok(false);
+        };
+        let leases = Leases::open(&lease.file, network.bridge.address)?;
+        let address = leases.allocate(self.id.as_str())?;
+        let other = address != network.address;
+        network.address = address;
+        Ok(other)
+    }
+
+    fn tell_oom(&self, cgroup: &minidock_cgroup::Cgroup, status: ExitStatus) -> Result<(), Error> {
+        let killed = status.code() == ExitStatus::Signaled(9).code();
+        if killed && cgroup.oom_kills()?.is_some_and(|kills| kills > 0) {
+            let limit = self
+                .options
+                .resources
+                .memory
+                .map_or(String::new(), |bytes| format!(" (limit {})", size(bytes)));
+            self.reporter.tell(&format!("{} was killed: out of memory{limit}", self.name));
+        }
+        Ok(())
+    }
+}
+
+fn tree(container: &Container) -> &Path {
+    container.spec.root().as_ref().map_or(Path::new("/"), |root| root.path())
+}
+
+/// Bytes in the largest binary unit that divides them: `64MiB`.
+fn size(bytes: u64) -> String {
+    let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    units
+        .into_iter()
+        .find(|(_, shift)| bytes >> shift > 0 && bytes.trailing_zeros() >= *shift)
+        .map_or(format!("{bytes}B"), |(unit, shift)| format!("{}{unit}", bytes >> shift))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size;
+
+    #[test]
+    fn sizes_are_exact() {
+        assert_eq!(size(64 << 20), "64MiB");
+        assert_eq!(size(1536 << 20), "1536MiB");
+        assert_eq!(size(2 << 30), "2GiB");
+        assert_eq!(size(1000), "1000B");
+    }
+}

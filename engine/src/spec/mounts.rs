@@ -1,0 +1,253 @@
+use std::path::{Path, PathBuf};
+
+use oci_spec::image::Config;
+use oci_spec::runtime::{Mount, MountBuilder};
+
+use crate::{Error, MountRequest, MountSource, Propagation, RunOptions};
+
+/// A directory on the host that a mount needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Volume {
+    pub(crate) path: PathBuf,
+}
+
+/// The mounts of every container, then the caller's in the order of their depth, so that none
+/// hides another by accident.
+pub(super) fn describe(
+    options: &RunOptions,
+    config: &Config,
+    root: &Path,
+    directory: &Path,
+) -> Result<(Vec<Mount>, Vec<Volume>), Error> {
+    let image_volumes = config.volumes().clone().unwrap_or_default();
+    let anonymous = image_volumes
+        .into_iter()
+        .filter(|path| !options.mounts.iter().any(|mount| same(&mount.target, path)))
+        .map(|path| MountRequest {
+            source: MountSource::Volume { name: None },
+            target: path,
+            read_only: false,
+            propagation: None,
+        });
+    let mut requests: Vec<MountRequest> = options.mounts.iter().cloned().chain(anonymous).collect();
+    check(&requests)?;
+    requests.sort_by_key(|request| Path::new(&request.target).components().count());
+
+    let mut mounts: Vec<Mount> = defaults(options)?
+        .into_iter()
+        .filter(|mount| !requests.iter().any(|own| same(&own.target, mount.destination())))
+        .collect();
+    let mut volumes = Vec::new();
+    for (index, request) in requests.iter().enumerate() {
+        let (mount, volume) = user_mount(request, root, directory, index)?;
+        mounts.push(mount);
+        volumes.extend(volume);
+    }
+    Ok((mounts, volumes))
+}
+
+fn same(target: &str, other: impl AsRef<Path>) -> bool {
+    Path::new(target) == other.as_ref()
+}
+
+fn check(requests: &[MountRequest]) -> Result<(), Error> {
+    for (index, request) in requests.iter().enumerate() {
+        let target = Path::new(&request.target);
+        if !target.is_absolute() {
+            return Err(Error::new(format!(
+                "invalid mount path: '{}' mount path must be absolute",
+                request.target
+            )));
+        }
+        if target == Path::new("/") {
+            return Err(Error::new("invalid specification: destination can't be '/'"));
+        }
+        if target.components().any(|part| part == std::path::Component::ParentDir) {
+            return Err(Error::new(format!("the mount point {} contains '..'", request.target)));
+        }
+        // What lies below would decide what the engine itself writes and reads there.
+        if target.starts_with("/proc") {
+            return Err(Error::new(format!(
+                "a mount on {} would change what /proc says",
+                request.target
+            ))
+            .hint("choose another place in the container"));
+        }
+        if requests.iter().take(index).any(|other| same(&other.target, target)) {
+            return Err(Error::new(format!("Duplicate mount point: {}", request.target)));
+        }
+    }
+    Ok(())
+}
+
+fn mount(
+    typ: &str,
+    source: impl Into<PathBuf>,
+    target: &str,
+    options: &[&str],
+) -> Result<Mount, Error> {
+    let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
+    let builder = MountBuilder::default().typ(typ).source(source).destination(target);
+    Ok(builder.options(options).build()?)
+}
+
+fn defaults(options: &RunOptions) -> Result<Vec<Mount>, Error> {
+    let access = if options.privileged { "rw" } else { "ro" };
+    let shm_size = format!("size={}", options.shm_size);
+    Ok(vec![
+        mount("proc", "proc", "/proc", &["nosuid", "noexec", "nodev"])?,
+        mount(
+            "tmpfs",
+            "tmpfs",
+            "/dev",
+            &["nosuid", "noexec", "strictatime", "mode=755", "size=65536k"],
+        )?,
+        mount(
+            "devpts",
+            "devpts",
+            "/dev/pts",
+            &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+        )?,
+        mount("sysfs", "sysfs", "/sys", &["nosuid", "noexec", "nodev", access])?,
+        mount("cgroup", "cgroup", "/sys/fs/cgroup", &["nosuid", "noexec", "nodev", access])?,
+        mount("mqueue", "mqueue", "/dev/mqueue", &["nosuid", "noexec", "nodev"])?,
+        mount("tmpfs", "shm", "/dev/shm", &["nosuid", "noexec", "nodev", "mode=1777", &shm_size])?,
+    ])
+}
+
+fn user_mount(
+    request: &MountRequest,
+    root: &Path,
+    directory: &Path,
+    index: usize,
+) -> Result<(Mount, Option<Volume>), Error> {
+    let mut options: Vec<String> = vec![if request.read_only { "ro" } else { "rw" }.to_owned()];
+    let (source, volume) = match &request.source {
+        MountSource::Tmpfs { size, mode, exec } => {
+            options.extend(["nosuid", "nodev"].map(str::to_owned));
+            options.extend((!exec).then(|| "noexec".to_owned()));
+            options.extend(size.map(|size| format!("size={size}")));
+            options.push(format!("mode={:o}", mode.unwrap_or(0o1777)));
+            let options: Vec<&str> = options.iter().map(String::as_str).collect();
+            return Ok((mount("tmpfs", "tmpfs", &request.target, &options)?, None));
+        }
+        MountSource::Bind { path, create, non_recursive } => {
+            options.push(if *non_recursive { "bind" } else { "rbind" }.to_owned());
+            (path.clone(), bind_source(path, *create)?)
+        }
+        MountSource::Volume { name } => {
+            let path = match name {
+                Some(name) => root.join("volumes").join(volume_name(name)?).join("_data"),
+                None => directory.join("volumes").join(index.to_string()),
+            };
+            options.push("rbind".to_owned());
+            (path.clone(), Some(Volume { path }))
+        }
+    };
+    options.push(
+        match request.propagation.unwrap_or(Propagation::Private) {
+            Propagation::Private => "rprivate",
+            Propagation::Slave => "rslave",
+            Propagation::Shared => "rshared",
+        }
+        .to_owned(),
+    );
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    Ok((mount("bind", source, &request.target, &options)?, volume))
+}
+
+fn bind_source(path: &Path, create: bool) -> Result<Option<Volume>, Error> {
+    if !path.is_absolute() {
+        return Err(Error::new(format!(
+            "invalid mount path: '{}' must be absolute",
+            path.display()
+        )));
+    }
+    match path.symlink_metadata() {
+        Ok(_) => Ok(None),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && create => {
+            Ok(Some(Volume { path: path.to_owned() }))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Error::new(format!(
+            "invalid mount config for type \"bind\": bind source path does not exist: {}",
+            path.display()
+        ))
+        .hint("make it first; `-v` makes a missing directory by itself")),
+        Err(error) => Err(Error::path("look at the mount source", path, &error)),
+    }
+}
+
+fn volume_name(name: &str) -> Result<&str, Error> {
+    let mut bytes = name.bytes();
+    let first = bytes.next().is_some_and(|byte| byte.is_ascii_alphanumeric());
+    if first && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte)) {
+        return Ok(name);
+    }
+    Err(Error::new(format!(
+        "\"{name}\" includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed"
+    ))
+    .hint("a path of the host must be absolute or begin with ./"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::RootSource;
+
+    fn request(source: MountSource, target: &str) -> MountRequest {
+        MountRequest { source, target: target.to_owned(), read_only: false, propagation: None }
+    }
+
+    fn tmpfs(target: &str) -> MountRequest {
+        request(MountSource::Tmpfs { size: None, mode: None, exec: false }, target)
+    }
+
+    fn run(mounts: Vec<MountRequest>) -> Result<(Vec<Mount>, Vec<Volume>), Error> {
+        let mut options = RunOptions::new(RootSource::Image("x".to_owned()));
+        options.mounts = mounts;
+        describe(&options, &Config::default(), Path::new("/root"), Path::new("/root/containers/i"))
+    }
+
+    #[test]
+    fn a_mount_of_the_caller_takes_the_place_of_a_default() {
+        let (mounts, _) = run(vec![tmpfs("/dev/shm")]).unwrap();
+        let shm: Vec<_> = mounts.iter().filter(|mount| mount.destination() == "/dev/shm").collect();
+        assert_eq!(shm.len(), 1);
+        assert_eq!(mounts.last().unwrap().destination(), "/dev/shm");
+    }
+
+    #[test]
+    fn deeper_mounts_come_later() {
+        let (mounts, _) = run(vec![tmpfs("/a/b"), tmpfs("/a")]).unwrap();
+        let places: Vec<_> = mounts.iter().map(|mount| mount.destination().clone()).collect();
+        assert_eq!(places[places.len() - 2..], [PathBuf::from("/a"), PathBuf::from("/a/b")]);
+    }
+
+    #[test]
+    fn bad_places_are_refused() {
+        for bad in ["a", "/", "/a/../b", "/proc", "/proc/self"] {
+            assert!(run(vec![tmpfs(bad)]).is_err(), "{bad}");
+        }
+        assert!(run(vec![tmpfs("/a"), tmpfs("/a/")]).is_err());
+    }
+
+    #[test]
+    fn volumes_lie_below_the_root() {
+        let named = MountSource::Volume { name: Some("data".to_owned()) };
+        let (_, volumes) = run(vec![request(named, "/d")]).unwrap();
+        assert_eq!(volumes[0].path, Path::new("/root/volumes/data/_data"));
+        let hostile = MountSource::Volume { name: Some("../x".to_owned()) };
+        assert!(run(vec![request(hostile, "/d")]).is_err());
+    }
+
+    #[test]
+    fn a_missing_source_is_an_error_unless_it_is_to_be_made() {
+        let bind = |create| MountSource::Bind {
+            path: "/nonexistent/x".into(),
+            create,
+            non_recursive: false,
+        };
+        assert!(run(vec![request(bind(false), "/d")]).is_err());
+        assert_eq!(run(vec![request(bind(true), "/d")]).unwrap().1.len(), 1);
+    }
+}

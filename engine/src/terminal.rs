@@ -1,0 +1,63 @@
+//! The container's own terminal, made by the child on the container's own devpts. Child-safe.
+
+use std::io;
+
+use minidock_ns::ChildGate;
+use rustix::fs::{FileType, Mode, OFlags, fchown, fstat, major, minor, open};
+use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
+use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
+use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
+use rustix::termios::{Winsize, tcsetwinsize};
+
+use crate::plan::Terminal;
+
+/// The system calls of [`make`].
+pub(crate) const SYSCALLS: &[&str] = &[
+    "open",
+    "openat",
+    "fstat",
+    "newfstatat",
+    "ioctl",
+    "fchown",
+    "open_tree",
+    "move_mount",
+    "dup2",
+    "dup3",
+    "sendmsg",
+    "close",
+];
+
+/// Comes after pivot_root: every path here is the container's.
+pub(crate) fn make(terminal: Terminal, gate: &ChildGate) -> io::Result<()> {
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let master = open(c"/dev/pts/ptmx", flags, Mode::empty())?;
+    // Whatever the caller has mounted there must not pass for the multiplexer.
+    let stat = fstat(&master)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::CharacterDevice
+        || (major(stat.st_rdev), minor(stat.st_rdev)) != (5, 2)
+    {
+        return Err(io::Error::from_raw_os_error(libc::ENODEV));
+    }
+    unlockpt(&master)?;
+    // By descriptor: a path would have to be looked up again.
+    let peer = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let slave = ioctl_tiocgptpeer(&master, peer)?;
+    if let Some((rows, columns)) = terminal.size {
+        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&slave, size)?;
+    }
+    if terminal.owner != 0 {
+        fchown(&slave, Some(rustix::fs::Uid::from_raw(terminal.owner)), None)?;
+    }
+    let create = OFlags::CREATE | OFlags::WRONLY | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let console = open(c"/dev/console", create | OFlags::NOFOLLOW, Mode::from_raw_mode(0o600))?;
+    let clone = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let tree = open_tree(&slave, c"", clone | OpenTreeFlags::AT_EMPTY_PATH)?;
+    let onto = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    move_mount(&tree, c"", &console, c"", onto)?;
+    rustix::process::ioctl_tiocsctty(&slave)?;
+    dup2_stdin(&slave)?;
+    dup2_stdout(&slave)?;
+    dup2_stderr(&slave)?;
+    gate.send(std::os::fd::AsFd::as_fd(&master))
+}

@@ -140,6 +140,12 @@ impl Plan {
         v1.map(|group| group.file("tasks")).collect()
     }
 
+    /// The container's own v2 directory; none on v1.
+    pub fn v2_directory(&self) -> Option<&Path> {
+        let v2 = self.groups.iter().find(|group| group.version == Version::V2)?;
+        Some(&v2.directory)
+    }
+
     /// The writes, in the order in which the kernel takes them.
     pub fn settings(&self) -> &[Setting] {
         &self.settings

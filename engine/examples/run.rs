@@ -16,7 +16,12 @@ fn main() -> ExitCode {
     let mut options = RunOptions::new(RootSource::Directory(directory.into()));
     options.command = arguments.collect();
     options.network = NetworkMode::None;
-    let explain = if std::env::var_os("EXPLAIN").is_some() { Explain::Text } else { Explain::Off };
+    let explain = match std::env::var("EXPLAIN").as_deref() {
+        Ok("sh") => Explain::Shell,
+        Ok("json") => Explain::Json,
+        Ok(_) => Explain::Text,
+        Err(_) => Explain::Off,
+    };
     match engine.run(&options, Reporting { explain, dry_run: false }) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {

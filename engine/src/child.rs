@@ -29,10 +29,8 @@ impl Recipe<'_> {
     pub(crate) fn run(&mut self) {
         self.gate.enter();
         let (steps, gate, traced) = (self.steps, self.gate, self.traced);
-        let mut index = 0;
-        for step in steps {
+        for (index, step) in (0..).zip(steps) {
             gate.step(index, traced, || self.apply(step));
-            index += 1;
         }
     }
 

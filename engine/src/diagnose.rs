@@ -108,6 +108,7 @@ mod tests {
         Program {
             arguments: vec![name.to_owned()],
             environment: vec!["PATH=/bin:/usr/bin".to_owned()],
+            directory: "/".into(),
         }
     }
 

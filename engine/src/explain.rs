@@ -92,9 +92,9 @@ fn render(explain: Explain, line: &Line<'_>) -> Option<String> {
 }
 
 /// The whole plan, with nothing done: the child's steps stand where the child starts.
-pub(crate) fn plan(explain: Explain, plan: &Plan, root: &str) -> String {
+pub(crate) fn plan(explain: Explain, plan: &Plan, id: &str) -> String {
     if explain == Explain::Shell {
-        return shell::script(plan, root);
+        return shell::script(plan, id);
     }
     // A dry run without --explain is explained in text.
     let explain = if explain == Explain::Off { Explain::Text } else { explain };

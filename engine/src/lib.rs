@@ -32,6 +32,8 @@ mod launch;
 mod lower;
 mod options;
 mod plan;
+#[cfg(test)]
+mod plan_snapshots;
 mod rollback;
 mod run;
 mod shell;

@@ -44,13 +44,15 @@ pub(crate) fn lower(container: &Container, facts: &Facts<'_>) -> Result<Plan, Er
     let program = Program {
         arguments: process.args().clone().unwrap_or_default(),
         environment: process.env().clone().unwrap_or_default(),
+        directory: process.cwd().clone(),
     };
 
     let mut child = process::start(container, process, &cgroup, facts)?;
     child.extend(mounts::lower(container, linux, &cgroup, facts)?.into_iter().map(ChildStep::Fs));
     child.extend(process::terminal(process, facts));
     child.extend(process::finish(container, process, &program)?);
-    Ok(Plan { host: host_steps(container, linux, &cgroup, facts)?, child, cgroup, program })
+    let host = host_steps(container, linux, &cgroup, facts)?;
+    Ok(Plan { host, child, cgroup, program, scratch: facts.state.to_owned() })
 }
 
 fn cgroup_plan(

@@ -12,6 +12,8 @@ pub(crate) struct Plan {
     pub(crate) child: Vec<ChildStep>,
     pub(crate) cgroup: minidock_cgroup::Plan,
     pub(crate) program: Program,
+    /// Where the child mounts its scratch file system: a directory of the host.
+    pub(crate) scratch: PathBuf,
 }
 
 /// One thing done by the parent, on the host.
@@ -65,6 +67,8 @@ pub(crate) struct Terminal {
 pub(crate) struct Program {
     pub(crate) arguments: Vec<String>,
     pub(crate) environment: Vec<String>,
+    /// Where it starts.
+    pub(crate) directory: PathBuf,
 }
 
 impl Program {

@@ -40,7 +40,7 @@ pub(crate) fn run(
         engine,
         options,
         id: ContainerId::random()?,
-        name: name(engine, options)?,
+        name: options.name.clone().map_or_else(|| id::random_name(0), Ok)?,
         host: Host::read()?,
         hierarchies: Hierarchies::detect()?,
         reporter: Reporter::new(reporting.explain),
@@ -53,6 +53,7 @@ pub(crate) fn run(
             .hint("run it with sudo; --dry-run shows the plan without it"));
     }
     // What can fail without the kernel fails here, before the first side effect.
+    id::check_name(&run.name)?;
     run.describe()?;
     engine.state.prepare()?;
     let session = run.session()?;
@@ -69,13 +70,6 @@ pub(crate) fn run(
         // The first error is the one to tell; what could not be removed is tried again by the
         // next command, from the record that is still there.
         (Err(error), _) => Err(error),
-    }
-}
-
-fn name(engine: &Engine, options: &RunOptions) -> Result<String, Error> {
-    match &options.name {
-        Some(name) => id::check_name(name).map(|()| name.clone()),
-        None => engine.state.free_name(),
     }
 }
 
@@ -100,8 +94,7 @@ impl Run<'_> {
         drop(self.session()?);
         let container = self.describe()?;
         let plan = self.lower(&container, Stdio::default())?;
-        let root = self.engine.state.container(&self.id).join("root");
-        let text = explain::plan(explain, &plan, &root.display().to_string());
+        let text = explain::plan(explain, &plan, self.id.as_str());
         match std::io::stdout().write_all(text.as_bytes()) {
             // Whoever read it has seen enough.
             Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
@@ -131,13 +124,32 @@ impl Run<'_> {
     }
 
     /// Writes down everything that is going to be made.
-    fn claim(&self, container: &Container) -> Result<Claim, Error> {
+    fn claim(&mut self, container: &Container) -> Result<Claim, Error> {
+        if let Some(claim) = self.engine.state.claim(self.record(container)?)? {
+            return Ok(claim);
+        }
+        // Perhaps the name belongs to a container whose engine was killed.
+        rollback::sweep(self.engine, &self.hierarchies)?;
+        for attempt in 1..100 {
+            if self.options.name.is_none() {
+                self.name = id::random_name(attempt)?;
+            }
+            match self.engine.state.claim(self.record(container)?)? {
+                Some(claim) => return Ok(claim),
+                None if self.options.name.is_some() => break,
+                None => {}
+            }
+        }
+        Err(self.engine.state.conflict(&self.name))
+    }
+
+    fn record(&self, container: &Container) -> Result<Record, Error> {
         let plan = self.lower(container, Stdio::default())?;
         let lease = self.host.network.as_ref().map(|network| {
             let file = self.engine.state.leases(network.bridge.name.as_str());
             LeasePlace::new(file, network.bridge.address)
         });
-        let record = Record {
+        Ok(Record {
             id: self.id.clone(),
             name: self.name.clone(),
             image: container.image.clone(),
@@ -146,12 +158,7 @@ impl Run<'_> {
             cgroups: plan.cgroup.directories(),
             directory: container.directory.clone(),
             lease,
-        };
-        if self.engine.state.name_is_taken(&self.name) {
-            // Perhaps by a container whose engine was killed.
-            rollback::sweep(self.engine, &self.hierarchies)?;
-        }
-        self.engine.state.claim(record)
+        })
     }
 
     fn carry_out(

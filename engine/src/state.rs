@@ -13,7 +13,7 @@ use minidock_net::InterfaceAddr;
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
-use crate::{ContainerId, Error, id};
+use crate::{ContainerId, Error};
 
 /// Everything on the host that belongs to one container, by name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,8 +98,9 @@ impl StateDir {
             .try_for_each(|path| make_private(path))
     }
 
-    /// Writes the record and takes the name. From here on the container exists.
-    pub(crate) fn claim(&self, record: Record) -> Result<Claim, Error> {
+    /// Writes the record and takes the name: from here on the container exists. Nothing when
+    /// another container has the name.
+    pub(crate) fn claim(&self, record: Record) -> Result<Option<Claim>, Error> {
         // Held by everybody who is between making the directory and locking it, so that nobody
         // takes the directory of a living process for a dead one's.
         let _making = lock(&self.containers(), FlockArg::LockShared)?;
@@ -107,38 +108,34 @@ impl StateDir {
         make_private(&directory)?;
         let written = lock(&directory, FlockArg::LockExclusive).and_then(|lock| {
             write_record(&directory, &record)?;
-            self.take_name(&record)?;
-            Ok(lock)
+            Ok(self.take_name(&record)?.then_some(lock))
         });
-        match written {
-            Ok(lock) => Ok(Claim { record, _lock: lock }),
-            Err(error) => {
-                // Nothing but this directory exists yet; the first error is the one to tell.
-                drop(fs::remove_dir_all(&directory));
-                Err(error)
-            }
+        if let Ok(Some(lock)) = written {
+            return Ok(Some(Claim { record, _lock: lock }));
         }
+        // Nothing but this directory exists yet; the first error is the one to tell.
+        drop(fs::remove_dir_all(&directory));
+        written.map(|_| None)
     }
 
-    fn take_name(&self, record: &Record) -> Result<(), Error> {
+    /// False when another container has the name.
+    fn take_name(&self, record: &Record) -> Result<bool, Error> {
         let path = self.names().join(&record.name);
         match symlink(record.id.as_str(), &path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                let owner = fs::read_link(&path).unwrap_or_default();
-                Err(Error::new(format!(
-                    "Conflict. The container name \"/{}\" is already in use by container \"{}\"",
-                    record.name,
-                    owner.display()
-                ))
-                .hint("stop that container, or choose another --name"))
-            }
-            result => result.map_err(|error| Error::path("make", &path, &error)),
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(Error::path("make", &path, &error)),
         }
     }
 
-    /// True when a container has this name.
-    pub(crate) fn name_is_taken(&self, name: &str) -> bool {
-        self.names().join(name).symlink_metadata().is_ok()
+    /// What a caller is told who wanted a name that is taken.
+    pub(crate) fn conflict(&self, name: &str) -> Error {
+        let owner = fs::read_link(self.names().join(name)).unwrap_or_default();
+        Error::new(format!(
+            "Conflict. The container name \"/{name}\" is already in use by container \"{}\"",
+            owner.display()
+        ))
+        .hint("stop that container, or choose another --name")
     }
 
     /// Removes the record. The name is free afterwards.
@@ -186,17 +183,6 @@ impl StateDir {
                 .map(|()| None)
                 .map_err(|error| Error::path("remove", &directory, &error)),
         }
-    }
-
-    /// A name that no container has.
-    pub(crate) fn free_name(&self) -> Result<String, Error> {
-        for attempt in 0..1000 {
-            let name = id::random_name(attempt / 2)?;
-            if !self.name_is_taken(&name) {
-                return Ok(name);
-            }
-        }
-        Err(Error::new("cannot find a free container name").hint("give one with --name"))
     }
 }
 

@@ -1,6 +1,5 @@
 //! Being a running container's front: its signals, its terminal, its end.
 
-use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use minidock_ns::{Child, ExitStatus};
@@ -143,19 +142,14 @@ fn drain(relays: &mut Vec<Relay>) -> Result<(), Error> {
 }
 
 fn forward(front: &Front<'_>, signal: i32, requests: &mut u32) -> Result<(), Error> {
-    if signal == libc::SIGWINCH {
-        if let Some(master) = &front.master {
-            return match console::follow_size(master) {
-                // The terminal ends with the container, which may just have ended.
-                Err(error)
-                    if error.kind() != io::ErrorKind::NotConnected
-                        && error.raw_os_error() != Some(libc::EIO) =>
-                {
-                    Err(Error::io("resize", "the container's terminal", &error))
-                }
-                _ => Ok(()),
-            };
-        }
+    if let (libc::SIGWINCH, Some(master)) = (signal, &front.master) {
+        return match console::follow_size(master) {
+            // The terminal ends with the container, which may just have ended.
+            Err(error) if error.raw_os_error() != Some(libc::EIO) => {
+                Err(Error::io("resize", "the container's terminal", &error))
+            }
+            _ => Ok(()),
+        };
     }
     if signal == libc::SIGINT || signal == libc::SIGTERM {
         *requests += 1;

@@ -110,10 +110,10 @@ fn recipe(gate: &ChildGate, steps: &[Step], exec: &Exec) -> ! {
     if let Err(error) = gate.wait() {
         gate.fail(u32::MAX, &error);
     }
-    let mut index = 0;
-    for step in steps {
+    let mut program = 0;
+    for (index, step) in (0..).zip(steps) {
         gate.step(index, false, || step.apply());
-        index += 1;
+        program = index + 1;
     }
-    gate.fail(index, &exec.run())
+    gate.fail(program, &exec.run())
 }

@@ -75,7 +75,8 @@ impl Step {
             )),
             Step::NoNewPrivs => setpriv("--no-new-privs".to_owned()),
             Step::ParentDeathSignal(0) => setpriv("--pdeathsig=clear".to_owned()),
-            Step::ParentDeathSignal(signal) => setpriv(format!("--pdeathsig={signal}")),
+            // setpriv takes names only; a shell knows those of its numbers.
+            Step::ParentDeathSignal(signal) => setpriv(format!("--pdeathsig=$(kill -l {signal})")),
         }
     }
 }
@@ -179,7 +180,7 @@ mod tests {
                 Step::Capabilities(CapSets::of(Caps::ALL)),
                 "PRIV=\"$PRIV setpriv --inh-caps=-all --ambient-caps=-all\"",
             ),
-            (Step::ParentDeathSignal(9), "PRIV=\"$PRIV setpriv --pdeathsig=9\""),
+            (Step::ParentDeathSignal(9), "PRIV=\"$PRIV setpriv --pdeathsig=$(kill -l 9)\""),
         ];
         for (step, text) in shown {
             assert_eq!(step.shell(), [text]);

@@ -34,7 +34,7 @@
 //! never waits for a process that is not its own [`Child`].
 //!
 //! # What it needs
-//! Linux 5.9 (`close_range(2)` is the youngest call; [`CloneOptions::cgroup`] needs 5.7). All
+//! Linux 5.11 (`close_range(2)` with `CLOSE_RANGE_CLOEXEC` is the youngest call). All
 //! namespaces but `USER` need `CAP_SYS_ADMIN`, or a new `USER` namespace in the same call.
 //!
 //! # What it does not do

@@ -106,7 +106,7 @@ fn a_name_in_use_is_refused_and_free_again_afterwards() {
     first.wait_for_output("ready");
     let second = sandbox.run(["--name", "web", "alpine", "true"]).expect_code(125);
     assert!(second.stderr.starts_with("minidock: "), "{second}");
-    assert!(second.stderr.contains("the container name \"web\" is already in use"), "{second}");
+    assert!(second.stderr.contains("The container name \"/web\" is already in use"), "{second}");
     assert_eq!(sandbox.contained_processes().len(), 1, "the first one goes on");
     first.wait().expect_code(0);
     sandbox.run(["--name", "web", "alpine", "true"]).expect_code(0);

@@ -112,8 +112,7 @@ fn an_input_that_is_no_terminal_is_refused() {
     let sandbox = Sandbox::new();
     let output = sandbox.prepare_run(["-i", "-t", "alpine", "cat"]).stdin("x").output();
     output.clone().expect_code(1);
-    let message = "minidock: cannot attach stdin to a TTY-enabled container because stdin is not a \
-                   terminal\n";
+    let message = "minidock: the input device is not a TTY\n";
     assert!(output.stderr.starts_with(message), "{output}");
     sandbox.assert_clean();
 }

@@ -1,0 +1,35 @@
+use clap::Args;
+use minidock_engine::RunOptions;
+
+use crate::values::security;
+
+/// Privileges and kernel settings.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Security")]
+pub(super) struct SecurityArgs {
+    /// Give all capabilities and devices, and mask nothing
+    #[arg(long)]
+    privileged: bool,
+    /// Add a capability
+    #[arg(long, value_name = "CAPABILITY")]
+    cap_add: Vec<String>,
+    /// Drop a capability
+    #[arg(long, value_name = "CAPABILITY")]
+    cap_drop: Vec<String>,
+    /// Set an option: no-new-privileges
+    #[arg(long, value_name = "OPTION", value_parser = security::security_option)]
+    security_opt: Vec<bool>,
+    /// Set a kernel parameter of the container's namespaces
+    #[arg(long, value_name = "NAME=VALUE", value_parser = security::sysctl)]
+    sysctl: Vec<(String, String)>,
+}
+
+impl SecurityArgs {
+    pub(super) fn fill(self, options: &mut RunOptions) {
+        options.privileged = self.privileged;
+        options.cap_add = self.cap_add;
+        options.cap_drop = self.cap_drop;
+        options.no_new_privileges = self.security_opt.last().copied().unwrap_or_default();
+        options.sysctls = self.sysctl;
+    }
+}

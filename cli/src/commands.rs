@@ -1,0 +1,3 @@
+//! The commands: each makes its calls of the engine.
+
+pub(crate) mod run;

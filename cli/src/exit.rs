@@ -79,10 +79,9 @@ fn describe(error: &anyhow::Error) -> (String, u8) {
 }
 
 fn message(text: &str, advice: Option<&str>, trailer: Option<&str>) -> String {
-    let text = format!("minidock: {}\n", output::one_line(text));
-    let advice = advice.map(|advice| format!("hint: {}\n", output::one_line(advice)));
-    let trailer = trailer.map(|trailer| format!("\n{trailer}\n"));
-    [Some(text), advice, trailer].into_iter().flatten().collect()
+    let advice = advice.map_or(String::new(), |advice| format!(" ({advice})"));
+    let trailer = trailer.map_or(String::new(), |trailer| format!("\n{trailer}\n"));
+    format!("minidock: {}\n{trailer}", output::one_line(&format!("{text}{advice}")))
 }
 
 /// What docker says where clap found an error in `args`.
@@ -152,7 +151,7 @@ mod tests {
     fn advice_follows_the_text_and_the_trailer_a_blank_line() {
         assert_eq!(
             message("no\nimage", Some("use --rootfs"), Some(SEE_RUN)),
-            "minidock: no\\nimage\nhint: use --rootfs\n\n\
+            "minidock: no\\nimage (use --rootfs)\n\n\
              Run 'minidock run --help' for more information\n"
         );
     }

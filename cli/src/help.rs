@@ -32,7 +32,10 @@ pub(crate) fn run(declared: &Command) -> String {
 }
 
 fn flags(command: &Command) -> String {
-    let flags: Vec<&Arg> = command.get_arguments().filter(|arg| arg.get_long().is_some()).collect();
+    let flags: Vec<&Arg> = command
+        .get_arguments()
+        .filter(|arg| arg.get_long().is_some() && !arg.is_hide_set())
+        .collect();
     let width = flags.iter().map(|arg| signature(arg).len()).max().unwrap_or(0);
     let mut text = String::new();
     let mut group = None;

@@ -97,7 +97,7 @@ pub use dev::{DevBind, DevNodes, Devices, Node, NodeKind};
 pub use error::Error;
 pub use flags::{MountAttr, Propagation};
 pub use inside::{Entry, Kind, Root};
-pub use mask::{Mask, ReadOnly};
+pub use mask::{Mask, ReadOnly, Seal};
 pub use mount::Mount;
 pub use mountinfo::{MountInfo, parse_mountinfo};
 pub use overlay::{Overlay, RootOverlay};

@@ -117,6 +117,44 @@ impl Operation for ReadOnly {
     }
 }
 
+/// The step of [`Step::seal`](crate::Step::seal).
+#[derive(Debug, Clone)]
+pub struct Seal {
+    path: RootPath,
+}
+
+impl Seal {
+    pub(crate) fn new(path: &Path) -> Result<Self, Error> {
+        Ok(Self { path: RootPath::new(path, "mount to seal")? })
+    }
+}
+
+impl fmt::Display for Seal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "make the mount on {} read-only", self.path)
+    }
+}
+
+impl Operation for Seal {
+    fn name(&self) -> &'static str {
+        "seal"
+    }
+
+    fn syscalls(&self) -> &'static [&'static str] {
+        &["openat2", "mount_setattr", "close"]
+    }
+
+    fn shell(&self) -> Vec<String> {
+        vec![format!("mount -o remount,bind,ro {}", self.path.quote())]
+    }
+
+    fn apply(&self, state: &mut State) -> io::Result<()> {
+        let target = self.path.existing(state.root()?)?;
+        // EINVAL when the path is not the root of a mount.
+        set_attr(&target, MountAttr::RDONLY, None, false)
+    }
+}
+
 /// A handle on the path, or `None` when there is nothing to protect: kernels differ in what
 /// their /proc and /sys have.
 fn existing(path: &RootPath, root: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {

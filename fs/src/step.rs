@@ -4,7 +4,7 @@ use crate::chdir::Chdir;
 use crate::dev::{DevBind, DevNodes, Devices, Node};
 use crate::error::Error;
 use crate::flags::{MountAttr, Propagation};
-use crate::mask::{Mask, ReadOnly};
+use crate::mask::{Mask, ReadOnly, Seal};
 use crate::mount::Mount;
 use crate::overlay::{Overlay, RootOverlay};
 use crate::root::{PivotRoot, RootBind, RootPropagation, RootReadOnly};
@@ -59,6 +59,8 @@ pub enum Step {
     Mask(Mask),
     /// See [`Step::read_only`].
     ReadOnly(ReadOnly),
+    /// See [`Step::seal`].
+    Seal(Seal),
     /// See [`Step::sysctl`].
     Sysctl(Sysctl),
     /// See [`Step::root_read_only`].
@@ -193,6 +195,15 @@ impl Step {
         ReadOnly::new(path).map(Self::ReadOnly)
     }
 
+    /// Makes the mount whose root is `path` read-only, without those below it: for a file system
+    /// that had to be filled first. EINVAL when `path` is no mount point.
+    ///
+    /// # Errors
+    /// `path` is relative, the root itself, or has a NUL byte.
+    pub fn seal(path: &Path) -> Result<Self, Error> {
+        Seal::new(path).map(Self::Seal)
+    }
+
     /// Writes a sysctl of the namespaces that the child is in, through a private procfs that no
     /// mount can shadow. `name` is as in sysctl(8): `net.ipv4.ip_forward` or
     /// `net/ipv4/ip_forward`. Whether the sysctl belongs to a namespace of its own is for the
@@ -239,6 +250,7 @@ impl Step {
             Self::DevBind(step) => step,
             Self::Mask(step) => step,
             Self::ReadOnly(step) => step,
+            Self::Seal(step) => step,
             Self::Sysctl(step) => step,
             Self::RootReadOnly(step) => step,
             Self::PivotRoot(step) => step,

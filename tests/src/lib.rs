@@ -43,6 +43,7 @@ mod watch;
 pub use invocation::{Invocation, Output};
 pub use leftovers::Leftovers;
 pub use netns::NetNs;
+pub use places::binary;
 pub use pty::Pty;
 pub use running::Running;
 pub use sandbox::Sandbox;

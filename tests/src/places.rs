@@ -3,8 +3,11 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-/// The binary under test.
-pub(crate) fn binary() -> PathBuf {
+/// The binary under test: `MINIDOCK_BIN`, or the one that was built in this workspace.
+///
+/// # Panics
+/// When there is none.
+pub fn binary() -> PathBuf {
     if let Some(path) = env::var_os("MINIDOCK_BIN") {
         return PathBuf::from(path);
     }

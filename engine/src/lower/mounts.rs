@@ -13,8 +13,6 @@ use crate::spec::Container;
 pub(super) const UPPER: &str = "upper";
 pub(super) const WORK: &str = "work";
 
-const CGROUPS: &str = "/sys/fs/cgroup";
-
 pub(super) fn lower(
     container: &Container,
     linux: &Linux,
@@ -166,7 +164,7 @@ fn cgroups(
     }
     // Otherwise directories could be made beside the hierarchies.
     if below && attr.contains(MountAttr::RDONLY) {
-        steps.push(Step::read_only(Path::new(CGROUPS))?);
+        steps.push(Step::seal(target)?);
     }
     Ok(steps)
 }

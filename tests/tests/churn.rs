@@ -25,8 +25,9 @@ fn a_thousand_runs_leave_nothing() {
 fn fifty_at_once_have_an_address_each_and_leave_nothing() {
     let sandbox = Sandbox::new();
     let script = "ip -4 -o addr show dev eth0; read line";
-    let mut running: Vec<Running> =
-        (0..50).map(|_| sandbox.prepare_sh(&["-i"], script).open_stdin().spawn()).collect();
+    let mut running: Vec<Running> = (0..50)
+        .map(|_| sandbox.prepare_run(["-i", "alpine", "sh", "-c", script]).open_stdin().spawn())
+        .collect();
     let addresses: HashSet<String> = running
         .iter_mut()
         .map(|one| {

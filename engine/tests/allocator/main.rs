@@ -1,45 +1,16 @@
 //! The child's way from the clone to the exec never allocates, whatever the parent's other
 //! threads are doing: a lock of the allocator that one of them holds at the moment of the clone
 //! would stay locked in the child for ever.
-#![allow(missing_docs, unsafe_code, clippy::unwrap_used, clippy::expect_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use minidock_engine::{Engine, NetworkMode, Reporting, RootSource, RunOptions};
 
-/// Ends a container's first process on its first use.
-struct Aborting;
-
-fn end_in_child() {
-    // In its PID namespace the child is process 1, and no test runner is.
-    // SAFETY: neither call has preconditions.
-    unsafe {
-        if libc::getpid() == 1 {
-            libc::_exit(86);
-        }
-    }
-}
-
-// SAFETY: hands every call on to the system's allocator, whose contract is the same.
-unsafe impl GlobalAlloc for Aborting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        end_in_child();
-        // SAFETY: the caller keeps the contract of GlobalAlloc::alloc.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        end_in_child();
-        // SAFETY: the caller keeps the contract of GlobalAlloc::dealloc.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Aborting = Aborting;
+#[allow(unsafe_code)]
+mod sys;
 
 const ALLOCATING: usize = 32;
 const STARTING: usize = 2;

@@ -40,9 +40,11 @@ impl Recipe<'_> {
             ChildStep::Ns(step) => step.apply(),
             ChildStep::Fs(step) => step.apply(&mut self.files),
             ChildStep::Sec(step) => step.apply(),
+            ChildStep::CloseDescriptors => self.gate.close_others(),
             ChildStep::Loopback => minidock_net::loopback_up(),
             ChildStep::Terminal(terminal) => terminal::make(*terminal, self.gate),
             ChildStep::Gate => self.gate.wait(),
+            ChildStep::ParentLives => self.gate.check(),
             ChildStep::Init => self.init.stay(),
             ChildStep::Execute(_) => Err(self.exec.run()),
         }

@@ -41,12 +41,16 @@ pub(crate) enum ChildStep {
     Ns(minidock_ns::Step),
     Fs(minidock_fs::Step),
     Sec(minidock_sec::Step),
+    /// Closes what the caller had open: only the gate stays.
+    CloseDescriptors,
     /// The loopback device of the network namespace comes up.
     Loopback,
     /// The container's own terminal becomes standard input, output and error.
     Terminal(Terminal),
     /// Waits for the parent's half: the network.
     Gate,
+    /// The parent lives, or its death has sent the signal that was asked for.
+    ParentLives,
     /// Stays as PID 1 and runs the program as its child.
     Init,
     /// The payload.
@@ -123,9 +127,11 @@ impl ChildStep {
             Self::Ns(_) => "minidock_ns::Step",
             Self::Fs(_) => "minidock_fs::Step",
             Self::Sec(_) => "minidock_sec::Step",
+            Self::CloseDescriptors => "minidock_ns::ChildGate::close_others",
             Self::Loopback => "minidock_net::loopback_up",
             Self::Terminal(_) => "minidock_engine::terminal",
             Self::Gate => "minidock_ns::ChildGate::wait",
+            Self::ParentLives => "minidock_ns::ChildGate::check",
             Self::Init => "minidock_engine::init",
             Self::Execute(_) => "minidock_ns::Exec::run",
         }
@@ -138,9 +144,11 @@ impl ChildStep {
             Self::Ns(step) => step.syscalls(),
             Self::Fs(step) => step.syscalls(),
             Self::Sec(step) => step.syscalls(),
+            Self::CloseDescriptors => &["close_range"],
             Self::Loopback => minidock_net::LOOPBACK_UP_SYSCALLS,
             Self::Terminal(_) => crate::terminal::SYSCALLS,
             Self::Gate => &["recvmsg"],
+            Self::ParentLives => &["recvfrom"],
             Self::Init => minidock_ns::Init::SYSCALLS,
             Self::Execute(_) => &["execve"],
         }
@@ -157,12 +165,14 @@ impl fmt::Display for ChildStep {
             Self::Ns(step) => write!(f, "{step}"),
             Self::Fs(step) => write!(f, "{step}"),
             Self::Sec(step) => write!(f, "{step}"),
+            Self::CloseDescriptors => f.write_str("close descriptors from 3 on"),
             Self::Loopback => f.write_str("bring up lo"),
             Self::Terminal(Terminal { size: Some((rows, columns)), .. }) => {
                 write!(f, "make a terminal of {columns}x{rows}")
             }
             Self::Terminal(_) => f.write_str("make a terminal"),
             Self::Gate => f.write_str("wait for the network"),
+            Self::ParentLives => f.write_str("check that the parent lives"),
             Self::Init => f.write_str("stay as PID 1 to reap and to forward signals"),
             Self::Execute(command) => write!(f, "execute {command}"),
         }

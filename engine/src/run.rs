@@ -197,7 +197,9 @@ impl Run<'_> {
                 return Err(error);
             }
         };
-        self.tell_oom(&running.cgroup, status)?;
+        if let Err(error) = self.tell_oom(&running.cgroup, status) {
+            self.reporter.warn(&error.to_string());
+        }
         Ok(status)
     }
 

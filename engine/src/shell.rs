@@ -87,7 +87,9 @@ fn child_lines(plan: &Plan) -> String {
     let mut user = None;
     for step in &plan.child {
         match step {
-            ChildStep::JoinCgroups(_) | ChildStep::Ns(Ns::CgroupNamespace) => {}
+            ChildStep::JoinCgroups(_)
+            | ChildStep::CloseDescriptors
+            | ChildStep::Ns(Ns::CgroupNamespace) => {}
             ChildStep::Ns(step) => lines.extend(step.shell()),
             ChildStep::Fs(minidock_fs::Step::PivotRoot(_)) => {
                 lines.push("# pivot_root would take setpriv out of sight: chroot below".to_owned());
@@ -98,7 +100,7 @@ fn child_lines(plan: &Plan) -> String {
                 user = Some(credentials);
             }
             // unshare --kill-child sees to that.
-            ChildStep::Sec(Sec::ParentDeathSignal(_)) => {}
+            ChildStep::Sec(Sec::ParentDeathSignal(_)) | ChildStep::ParentLives => {}
             ChildStep::Sec(step) => lines.extend(step.shell()),
             ChildStep::Loopback => lines.push("ip link set lo up".to_owned()),
             ChildStep::Gate => lines.push("read -r _ < \"$GATE\"".to_owned()),

@@ -82,7 +82,7 @@ pub(crate) fn describe(
     let process = process::describe(options, &config, &tree, (&hostname, host), &mut warnings)?;
     let devices = devices::describe(options)?;
     let (mounts, volumes) = mounts::describe(options, &config, &engine.root, &directory)?;
-    let files = files::describe(options, &hostname, host)?;
+    let files = files::describe(options, &tree, &hostname, host)?;
     let linux = linux(options, &id, devices)?;
     let mut spec = SpecBuilder::default()
         .version("1.2.0")

@@ -18,6 +18,8 @@ use crate::lower::Stdio;
 pub(crate) struct Relay {
     pub(crate) from: OwnedFd,
     pub(crate) to: OwnedFd,
+    /// It is the caller's input, which is nobody's once the container has ended.
+    pub(crate) input: bool,
 }
 
 /// The descriptors for the child, which the parent closes after the clone, and the copying that
@@ -53,7 +55,7 @@ impl Prepared {
             return Ok(None);
         }
         let (read, write) = pipe()?;
-        self.relays.push(Relay { from: duplicate(io::stdin().as_fd())?, to: write });
+        self.relays.push(Relay { from: duplicate(io::stdin().as_fd())?, to: write, input: true });
         Ok(Some(self.keep(read)))
     }
 
@@ -62,7 +64,7 @@ impl Prepared {
             return Ok(None);
         }
         let (read, write) = pipe()?;
-        self.relays.push(Relay { from: read, to: duplicate(own)? });
+        self.relays.push(Relay { from: read, to: duplicate(own)?, input: false });
         Ok(Some(self.keep(write)))
     }
 
@@ -75,11 +77,13 @@ impl Prepared {
 
 /// The copying between the caller's terminal and a container's.
 pub(crate) fn terminal_relays(master: &OwnedFd, interactive: bool) -> Result<Vec<Relay>, Error> {
-    let mut relays =
-        vec![Relay { from: duplicate(master.as_fd())?, to: duplicate(io::stdout().as_fd())? }];
+    let (stdin, stdout) = (io::stdin(), io::stdout());
+    let relay = |from: BorrowedFd<'_>, to: BorrowedFd<'_>, input| {
+        Ok::<_, Error>(Relay { from: duplicate(from)?, to: duplicate(to)?, input })
+    };
+    let mut relays = vec![relay(master.as_fd(), stdout.as_fd(), false)?];
     if interactive {
-        relays
-            .push(Relay { from: duplicate(io::stdin().as_fd())?, to: duplicate(master.as_fd())? });
+        relays.push(relay(stdin.as_fd(), master.as_fd(), true)?);
     }
     Ok(relays)
 }

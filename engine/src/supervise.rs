@@ -134,9 +134,9 @@ fn copy(relays: &mut Vec<Relay>) -> Result<bool, Error> {
     }
 }
 
-/// What the container wrote before its end is still in the pipes. Standard input has no end that
-/// could be waited for, so it is enough that nothing is left.
+/// What the container wrote before its end is still in the pipes.
 fn drain(relays: &mut Vec<Relay>) -> Result<(), Error> {
+    relays.retain(|relay| !relay.input);
     while copy(relays)? {}
     Ok(())
 }

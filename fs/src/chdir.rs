@@ -1,36 +1,41 @@
 //! The working directory of the container's process.
 use crate::error::Error;
+use crate::kernel::HANDLE;
 use crate::path::{HostPath, RootPath};
 use crate::state::State;
 use crate::step::Operation;
 use crate::sys::getcwd;
-use rustix::fs::{AtFlags, CWD, Mode, chmodat, mkdirat};
-use rustix::io::Errno;
+use crate::target::Missing;
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat};
+use rustix::process::fchdir;
 use std::fmt;
 use std::io;
+use std::os::fd::AsFd;
 use std::path::Path;
 
 /// The step of [`Step::chdir`](crate::Step::chdir).
 #[derive(Debug, Clone)]
 pub struct Chdir {
     path: HostPath,
-    /// What to make when the directory is missing; `None` when nothing.
-    create: Option<RootPath>,
+    /// The same inside the root; `None` for the root itself.
+    target: Option<RootPath>,
+    /// A missing directory is made.
+    create: bool,
 }
 
 impl Chdir {
     pub(crate) fn new(path: &Path, create: bool) -> Result<Self, Error> {
         let role = "working directory";
         // The root itself always exists.
-        let create = create && path.components().nth(1).is_some();
-        let create = create.then(|| RootPath::new(path, role)).transpose()?;
-        Ok(Self { path: HostPath::new(path, role)?, create })
+        let below = path.components().nth(1).is_some();
+        let target = below.then(|| RootPath::new(path, role)).transpose()?;
+        Ok(Self { path: HostPath::new(path, role)?, target, create: create && below })
     }
 }
 
 impl fmt::Display for Chdir {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let create = if self.create.is_some() { " (made when missing)" } else { "" };
+        let create = if self.create { " (made when missing)" } else { "" };
         write!(f, "change to {}{create}", self.path)
     }
 }
@@ -41,24 +46,27 @@ impl Operation for Chdir {
     }
 
     fn syscalls(&self) -> &'static [&'static str] {
-        &["chdir", "mkdirat", "fchmodat", "getcwd"]
+        &["openat", "openat2", "mkdirat", "fchmod", "fchdir", "getcwd", "close"]
     }
 
     fn shell(&self) -> Vec<String> {
-        let make = self.create.iter().map(|_| format!("mkdir -p {}", self.path.quote()));
-        make.chain([format!("cd {}", self.path.quote())]).collect()
+        let make = self.create.then(|| format!("mkdir -p {}", self.path.quote()));
+        make.into_iter().chain([format!("cd {}", self.path.quote())]).collect()
     }
 
+    /// The path is the image's: what it says is looked up inside the root and without magic
+    /// links, through which a descriptor that leaked in would lead to the host.
     fn apply(&self, _: &mut State) -> io::Result<()> {
-        match (rustix::process::chdir(self.path.as_c_str()), &self.create) {
-            (Err(Errno::NOENT), Some(create)) => {
-                make_directories(create)?;
-                rustix::process::chdir(self.path.as_c_str())?;
+        let root = openat(CWD, c"/", HANDLE | OFlags::DIRECTORY, Mode::empty())?;
+        let directory = match (&self.target, self.create) {
+            (None, _) => root,
+            (Some(target), true) => {
+                target.ensure(root.as_fd(), Missing::Directory, ResolveFlags::empty())?
             }
-            (done, _) => done?,
-        }
-        // A descriptor of the host's tree that leaked in could have made this a directory
-        // outside: the kernel then says "(unreachable)".
+            (Some(target), false) => target.existing(root.as_fd())?,
+        };
+        fchdir(&directory)?;
+        // The kernel says "(unreachable)" of what does not lie inside.
         let mut buffer = [0; 4097];
         if getcwd(&mut buffer)?.to_bytes().starts_with(b"/") {
             Ok(())
@@ -66,20 +74,6 @@ impl Operation for Chdir {
             Err(io::Error::from_raw_os_error(libc::ENOENT))
         }
     }
-}
-
-/// Makes every missing directory on the way, after the pivot: all names are the container's.
-fn make_directories(path: &RootPath) -> io::Result<()> {
-    // The working directory is still `/`, to which the prefixes are relative.
-    for prefix in path.prefixes() {
-        let mode = Mode::from_raw_mode(0o755);
-        match mkdirat(CWD, &prefix.path, mode) {
-            Err(Errno::EXIST) => {}
-            Err(error) => return Err(error.into()),
-            Ok(()) => chmodat(CWD, &prefix.path, mode, AtFlags::empty())?,
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

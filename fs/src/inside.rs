@@ -3,12 +3,14 @@ use crate::error::Error;
 use crate::kernel::{HANDLE, open_beneath};
 use crate::path::c_path;
 use crate::text::Shown;
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, open};
-use std::ffi::CString;
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, open, readlinkat};
+use rustix::io::Errno;
+use std::ffi::{CString, OsString};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Component, Path, PathBuf};
 
 /// A directory tree that paths are resolved in as if it were `/`: openat2(2) with
 /// `RESOLVE_IN_ROOT`. Symbolic links, absolute or with `..`, never lead out of it.
@@ -70,6 +72,58 @@ impl Root {
         entry(&fd).map(Some).map_err(|error| in_root("look up", &name, error))
     }
 
+    /// Where a path leads when all symbolic links on the way are followed inside the root, also
+    /// when there is nothing at the end: what would have to be made for the path to exist.
+    ///
+    /// # Errors
+    /// The path has a NUL byte; ELOOP after 40 links; a look-up fails otherwise.
+    pub fn resolve(&self, path: &Path) -> Result<PathBuf, Error> {
+        const MOST_LINKS: usize = 40;
+        let mut resolved = PathBuf::from("/");
+        let mut rest: Vec<OsString> = parts(path).collect();
+        let mut links = 0;
+        while let Some(part) = rest.pop() {
+            if part == ".." {
+                resolved.pop();
+                continue;
+            }
+            let candidate = resolved.join(&part);
+            let Some(link) = self.link(&candidate)? else {
+                resolved = candidate;
+                continue;
+            };
+            links += 1;
+            if links > MOST_LINKS {
+                let name = c_path(path, "path in the root")?;
+                return Err(in_root("resolve", &name, io::Error::from_raw_os_error(libc::ELOOP)));
+            }
+            if link.is_absolute() {
+                resolved = PathBuf::from("/");
+            }
+            rest.extend(parts(&link));
+        }
+        Ok(resolved)
+    }
+
+    /// What a symbolic link says; nothing when the path is something else, or missing.
+    fn link(&self, path: &Path) -> Result<Option<PathBuf>, Error> {
+        let name = c_path(path, "path in the root")?;
+        let failed = |error| in_root("read the link", &name, error);
+        let fd = match open_beneath(self.as_fd(), &name, HANDLE | OFlags::NOFOLLOW, IN_ROOT) {
+            Ok(fd) => fd,
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        match readlinkat(&fd, c"", Vec::new()) {
+            Ok(link) => Ok(Some(PathBuf::from(OsString::from_vec(link.into_bytes())))),
+            // The kernel's answer for a handle that is no link.
+            Err(Errno::NOENT | Errno::INVAL) => Ok(None),
+            Err(errno) => Err(failed(errno.into())),
+        }
+    }
+
     /// Reads a regular file of at most `limit` bytes. Nothing that an image can hold makes it
     /// wait or read without end.
     ///
@@ -103,6 +157,16 @@ impl Root {
         }
         Ok(contents)
     }
+}
+
+/// The names of a path, the last one first.
+fn parts(path: &Path) -> impl Iterator<Item = OsString> {
+    let named = path.components().rev().filter_map(|part| match part {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some(OsString::from("..")),
+        Component::Prefix(_) | Component::RootDir | Component::CurDir => None,
+    });
+    named.collect::<Vec<_>>().into_iter()
 }
 
 impl AsFd for Root {

@@ -228,8 +228,8 @@ impl Step {
         Self::PivotRoot(PivotRoot)
     }
 
-    /// Changes to the working directory and checks that it lies inside the root: ENOENT when
-    /// getcwd(2) cannot reach it. With `create` a missing directory is made (mode 0755). Comes
+    /// Changes to the working directory, looked up inside the root: a magic link such as
+    /// `/proc/self/fd/9` gives ELOOP, and ENOENT means that getcwd(2) cannot reach it. With `create` a missing directory is made (mode 0755). Comes
     /// after [`pivot_root`](Self::pivot_root).
     ///
     /// # Errors

@@ -34,16 +34,26 @@ impl Session {
     /// `lock` becomes [`Bridge::lock`].
     ///
     /// # Errors
-    /// [`Error::Netlink`], [`Error::NotABridge`], [`Error::NoFreeSubnet`].
+    /// [`Error::Netlink`], [`Error::NotABridge`], [`Error::NoFreeSubnet`]; [`Error::File`] for the
+    /// lock.
     pub fn plan_bridge(&self, name: &LinkName, lock: &Path) -> Result<Bridge, Error> {
-        let link = self.bridge(name)?;
-        let address = match self.address_of(link.as_ref())? {
-            Some(address) => address,
-            None => self.free_subnet(name, link.as_ref())?.gateway(),
-        };
-        let mac = link.as_ref().and_then(|link| link.mac).unwrap_or(Mac::of(address.address()));
-        let mtu = link.as_ref().map_or(DEFAULT_MTU, |link| link.mtu);
-        Ok(Bridge { name: name.clone(), address, mac, mtu, lock: lock.to_owned() })
+        loop {
+            // What another process is just making must be seen as a whole or not at all: its
+            // address on a link that has not been seen yet would count as somebody else's.
+            let held = lock::shared_if_there(lock)?;
+            let link = self.bridge(name)?;
+            let address = match self.address_of(link.as_ref())? {
+                Some(address) => address,
+                None => self.free_subnet(name, link.as_ref())?.gateway(),
+            };
+            // Nobody makes the bridge before the file is there.
+            if held.is_none() && lock.exists() {
+                continue;
+            }
+            let mac = link.as_ref().and_then(|link| link.mac).unwrap_or(Mac::of(address.address()));
+            let mtu = link.as_ref().map_or(DEFAULT_MTU, |link| link.mtu);
+            return Ok(Bridge { name: name.clone(), address, mac, mtu, lock: lock.to_owned() });
+        }
     }
 
     /// Sees to it that the bridge exists, is up and has an address, and says which: that of a

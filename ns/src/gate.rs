@@ -119,6 +119,19 @@ impl ChildGate {
         sys::close(self.parent);
     }
 
+    /// Closes every descriptor from 3 on but the gate itself (`close_range(2)`), so that no path of
+    /// a container, such as `/proc/self/fd/9`, can lead through one that the caller had open.
+    ///
+    /// # Errors
+    /// The errno of `close_range(2)`.
+    pub fn close_others(&self) -> io::Result<()> {
+        let gate = self.socket.as_raw_fd().unsigned_abs();
+        if gate > 3 {
+            sys::close_range(3, gate - 1)?;
+        }
+        sys::close_range(gate + 1, u32::MAX)
+    }
+
     /// Waits for [`Gate::open`].
     ///
     /// # Errors
@@ -128,6 +141,19 @@ impl ChildGate {
             Some((frame, _)) if frame.kind == GO => Ok(()),
             Some(_) => Err(io::Error::from_raw_os_error(libc::EBADMSG)),
             None => Err(io::Error::from_raw_os_error(libc::EPIPE)),
+        }
+    }
+
+    /// Checks that the parent has not died. After `PR_SET_PDEATHSIG` this leaves no moment in
+    /// which its death could go unnoticed: a process closes its descriptors before its children
+    /// are told.
+    ///
+    /// # Errors
+    /// `EPIPE` when it has; the errno of `recv(2)`.
+    pub fn check(&self) -> io::Result<()> {
+        match sys::is_closed(self.socket.as_fd())? {
+            true => Err(io::Error::from_raw_os_error(libc::EPIPE)),
+            false => Ok(()),
         }
     }
 

@@ -57,7 +57,7 @@ impl Init {
             sys::lead_foreground_group();
             return sys::reset_signals();
         }
-        match sys::hide_as(NAME).and_then(|()| sys::close_from(3)) {
+        match sys::hide_as(NAME).and_then(|()| sys::close_range(3, u32::MAX)) {
             Ok(()) => serve(program),
             Err(_) => sys::exit_now(125),
         }

@@ -237,6 +237,23 @@ pub(crate) fn send(
     }
 }
 
+/// Whether the other end of a socket is closed and nothing is left to read.
+pub(crate) fn is_closed(socket: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut byte = 0u8;
+    let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+    // SAFETY: one byte may be written to `byte`.
+    let length =
+        unsafe { libc::recv(socket.as_raw_fd(), (&raw mut byte).cast::<c_void>(), 1, flags) };
+    match length {
+        0 => Ok(true),
+        -1 => match io::Error::last_os_error() {
+            error if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            error => Err(error),
+        },
+        _ => Ok(false),
+    }
+}
+
 /// The next frame, or `None` at the end of file.
 pub(crate) fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<(Frame, Option<OwnedFd>)>> {
     let mut frame = Frame::default();
@@ -359,10 +376,10 @@ pub(crate) fn hide_as(name: &CStr) -> io::Result<()> {
     }
 }
 
-/// Closes every descriptor from `first` on.
-pub(crate) fn close_from(first: u32) -> io::Result<()> {
+/// Closes the descriptors from `first` to `last`.
+pub(crate) fn close_range(first: u32, last: u32) -> io::Result<()> {
     // SAFETY: the process goes on without any of these descriptors and drops no owner of one.
-    let result = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 

@@ -164,3 +164,29 @@ fn the_usual_devices_are_there_and_work() {
     assert_eq!(output.stdout, "mqueue\npts\nshm\n666\n1777\n");
     assert_eq!(output.stderr, "");
 }
+
+#[test]
+#[ignore = "needs root: runs containers"]
+fn a_directory_that_the_caller_has_open_is_out_of_reach() {
+    let sandbox = Sandbox::new();
+    let host = sandbox.path().join("host");
+    std::fs::create_dir(&host).unwrap();
+    for directory in ["/proc/self/fd/9", "/proc/self/fd/9/made", "/proc/self/fd/9/../made"] {
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", "exec 9<\"$0\"; exec \"$@\""]).arg(&host);
+        shell.arg(minidock_tests::binary()).arg("--root").arg(sandbox.root());
+        shell.arg("--state").arg(sandbox.state());
+        shell.args(["run", "--net", "none", "-w", directory, "alpine", "pwd"]);
+        let output = sandbox.invocation(shell).output().expect_code(125);
+        assert!(output.stderr.contains(directory), "{output}");
+    }
+    assert_eq!(
+        std::fs::read_dir(sandbox.path())
+            .unwrap()
+            .filter(|e| { e.as_ref().unwrap().file_name() == "made" })
+            .count(),
+        0
+    );
+    assert_eq!(std::fs::read_dir(&host).unwrap().count(), 0, "something was made on the host");
+    sandbox.assert_clean();
+}

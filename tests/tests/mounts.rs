@@ -168,3 +168,28 @@ fn a_named_volume_lasts() {
     assert_eq!(output.stdout, "kept\n");
     sandbox.assert_clean();
 }
+
+#[test]
+#[ignore = "needs root: runs containers"]
+fn a_resolv_conf_that_is_a_link_to_nothing_works() {
+    let sandbox = Sandbox::new();
+    let rootfs = sandbox.path().join("rootfs");
+    copy_busybox(&sandbox, &rootfs);
+    std::os::unix::fs::symlink("../run/resolve/stub.conf", rootfs.join("etc/resolv.conf")).unwrap();
+    let rootfs = rootfs.display().to_string();
+    let args = ["--net", "none", "--dns", "192.0.2.9", "--rootfs", &rootfs];
+    let command = ["/bin/busybox", "cat", "/etc/resolv.conf"];
+    let output = sandbox.run(args.iter().chain(&command)).expect_code(0);
+    assert!(output.stdout.contains("nameserver 192.0.2.9"), "{output}");
+    sandbox.assert_clean();
+}
+
+/// A root file system of busybox alone.
+fn copy_busybox(sandbox: &Sandbox, rootfs: &Path) {
+    for file in ["bin/busybox", "lib/ld-musl-x86_64.so.1"] {
+        let to = rootfs.join(file);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::copy(sandbox.alpine().join(file), to).unwrap();
+    }
+    std::fs::create_dir(rootfs.join("etc")).unwrap();
+}

@@ -30,8 +30,7 @@ pub(super) fn lower(
     }
     for file in &container.files {
         let source = Source::Scratch(file.name.to_owned());
-        let target = Path::new(file.target);
-        steps.push(Step::bind(&source, target, false, MountAttr::empty(), None)?);
+        steps.push(Step::bind(&source, &file.target, false, MountAttr::empty(), None)?);
     }
     steps.extend(sysctls(linux)?);
     for path in linux.readonly_paths().iter().flatten() {

@@ -38,7 +38,7 @@ pub(super) fn start(
     steps.extend((0..).zip(standard).filter_map(|(number, descriptor)| {
         descriptor.map(|descriptor| ChildStep::Ns(Ns::Standard { descriptor, number }))
     }));
-    steps.push(ChildStep::Ns(Ns::CloseDescriptorsOnExec));
+    steps.push(ChildStep::CloseDescriptors);
     steps.push(ChildStep::Ns(Ns::Umask(process.user().umask().unwrap_or(0o022))));
     if let Some(score) = process.oom_score_adj().filter(|score| *score != facts.host.oom_score_adj)
     {
@@ -88,6 +88,7 @@ pub(super) fn finish(
     }
     // The kernel forgets the death signal when the credentials change.
     steps.push(ChildStep::Sec(Sec::ParentDeathSignal(SIGKILL)));
+    steps.push(ChildStep::ParentLives);
     if container.init {
         steps.push(ChildStep::Init);
     }

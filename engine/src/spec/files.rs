@@ -1,4 +1,5 @@
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
 use crate::host::Host;
 use crate::{Error, HOST_GATEWAY, NetworkMode, RunOptions};
@@ -8,23 +9,32 @@ use crate::{Error, HOST_GATEWAY, NetworkMode, RunOptions};
 pub(crate) struct File {
     /// Its name in the scratch file system.
     pub(crate) name: &'static str,
-    pub(crate) target: &'static str,
+    /// Where the path leads inside the image: many have a link to nothing as /etc/resolv.conf.
+    pub(crate) target: PathBuf,
     pub(crate) contents: String,
 }
 
 pub(super) fn describe(
     options: &RunOptions,
+    tree: &Path,
     hostname: &str,
     host: &Host,
 ) -> Result<Vec<File>, Error> {
-    let file = |name, target, contents| File { name, target, contents };
-    let taken = |target: &str| options.mounts.iter().any(|mount| mount.target == target);
-    let files = [
-        file("hostname", "/etc/hostname", format!("{hostname}\n")),
-        file("hosts", "/etc/hosts", hosts(options, hostname, host)?),
-        file("resolv.conf", "/etc/resolv.conf", resolv_conf(options, host)),
-    ];
-    Ok(files.into_iter().filter(|file| !taken(file.target)).collect())
+    let root = minidock_fs::Root::open(tree)?;
+    let taken =
+        |target: &Path| options.mounts.iter().any(|mount| Path::new(&mount.target) == target);
+    let mut files = Vec::new();
+    for (name, contents) in [
+        ("hostname", format!("{hostname}\n")),
+        ("hosts", hosts(options, hostname, host)?),
+        ("resolv.conf", resolv_conf(options, host)),
+    ] {
+        let path = Path::new("/etc").join(name);
+        if !taken(&path) {
+            files.push(File { name, target: root.resolve(&path)?, contents });
+        }
+    }
+    Ok(files)
 }
 
 fn hosts(options: &RunOptions, hostname: &str, host: &Host) -> Result<String, Error> {

@@ -152,8 +152,13 @@ fn rlimits(
     host: &Host,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<PosixRlimit>, Error> {
-    let mut limits: Vec<Rlimit> =
-        options.ulimits.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
+    let mut limits: Vec<Rlimit> = Vec::new();
+    for text in &options.ulimits {
+        let limit: Rlimit = text.parse()?;
+        // Of a limit that is given twice the last one counts.
+        limits.retain(|other| other.resource != limit.resource);
+        limits.push(limit);
+    }
     let open_files = minidock_sec::Resource::Nofile;
     if !limits.iter().any(|limit| limit.resource == open_files) {
         let hard = OPEN_FILES.1.min(host.hard_limit(open_files)?);

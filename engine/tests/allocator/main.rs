@@ -29,11 +29,11 @@ fn rounds() -> u32 {
 
 fn allocate_until(done: &AtomicBool) {
     while !done.load(Ordering::Relaxed) {
-        for size in 1..50 {
+        for size in 1..20 {
             std::hint::black_box(vec![0u8; size * 37]);
         }
         // Two processors have to be left some time for the containers.
-        std::thread::sleep(Duration::from_millis(3));
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

@@ -91,3 +91,26 @@ fn a_root_must_be_a_directory() {
     assert_eq!(errno(Root::open(Path::new("/etc/passwd"))), libc::ENOTDIR);
     assert_eq!(errno(Root::open(Path::new("/missing"))), libc::ENOENT);
 }
+
+#[test]
+fn a_path_is_resolved_to_where_it_would_be_made() {
+    let dir = tempfile::tempdir().expect("a directory");
+    fs::create_dir(dir.path().join("etc")).expect("a directory");
+    let link = |to: &str, name: &str| symlink(to, dir.path().join(name)).expect("a link");
+    link("../run/resolve/stub.conf", "etc/resolv.conf");
+    link("/etc/resolv.conf", "chain");
+    link("../../../../../tmp", "out");
+    link("loop", "loop");
+    let root = Root::open(dir.path()).expect("a root");
+    let resolve = |path: &str| root.resolve(Path::new(path));
+    for (path, resolved) in [
+        ("/etc/hosts", "/etc/hosts"),
+        ("/etc/resolv.conf", "/run/resolve/stub.conf"),
+        ("/chain", "/run/resolve/stub.conf"),
+        ("/out/x", "/tmp/x"),
+        ("/../../etc", "/etc"),
+    ] {
+        assert_eq!(resolve(path).expect(path), Path::new(resolved), "{path}");
+    }
+    assert!(resolve("/loop").is_err());
+}

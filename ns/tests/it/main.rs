@@ -79,9 +79,19 @@ fn the_gate_closes_when_the_child_has_executed() {
 }
 
 #[test]
+fn the_death_of_the_parent_is_seen_at_the_gate() {
+    let (gate, child) = Gate::pair().unwrap();
+    drop(gate);
+    assert_eq!(child.check().unwrap_err().raw_os_error(), Some(libc::EPIPE));
+    assert_eq!(child.wait().unwrap_err().raw_os_error(), Some(libc::EPIPE));
+}
+
+#[test]
 fn the_gate_carries_steps_and_descriptors() {
     let (gate, child) = Gate::pair().unwrap();
+    child.check().unwrap();
     gate.open().unwrap();
+    child.check().unwrap();
     child.wait().unwrap();
     child.done(3, 1500).unwrap();
     let Event::Step { index: 3, nanoseconds: 1500 } = gate.receive().unwrap() else { panic!() };

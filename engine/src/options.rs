@@ -28,7 +28,7 @@ pub struct RunOptions {
     pub privileged: bool,
     /// `--read-only`: the root file system cannot be written.
     pub read_only: bool,
-    /// `NAME=value` entries, in order, over the image's.
+    /// In order, over the image's: `NAME=value` sets a variable, `NAME` alone removes it.
     pub env: Vec<String>,
     /// `-w`.
     pub workdir: Option<String>,
@@ -94,6 +94,11 @@ pub struct Resources {
     pub memory_reservation: Option<u64>,
     /// `--cpus`, in processors, more than 0.
     pub cpus: Option<f64>,
+    /// `--cpu-quota`, microseconds of processor time in each period; negative is unlimited. Not
+    /// together with `cpus`.
+    pub cpu_quota: Option<i64>,
+    /// `--cpu-period`, microseconds, 1000 to 1000000. Not together with `cpus`.
+    pub cpu_period: Option<u64>,
     /// `--cpu-shares`, 2 to 262144.
     pub cpu_shares: Option<u64>,
     /// `--cpuset-cpus`, for instance `0-2,7`.
@@ -164,13 +169,55 @@ pub enum MountSource {
     },
     /// A new tmpfs.
     Tmpfs {
-        /// Bytes; half of the memory otherwise.
-        size: Option<u64>,
-        /// Permissions of its root, 1777 otherwise.
-        mode: Option<u32>,
-        /// `exec` was given: programs may be executed from it.
-        exec: bool,
+        /// How it is made and mounted.
+        options: TmpfsOptions,
     },
+}
+
+/// The options of a tmpfs, `tmpfs(5)`. The default is docker's: `nosuid,nodev,noexec`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TmpfsOptions {
+    /// How much it holds, half of the memory otherwise.
+    pub size: Option<TmpfsSize>,
+    /// How many files it holds, half of the number of memory pages otherwise; 0 is unlimited.
+    pub inodes: Option<u64>,
+    /// Permissions of its root, 1777 otherwise.
+    pub mode: Option<u32>,
+    /// Owner of its root, 0 otherwise.
+    pub uid: Option<u32>,
+    /// Group of its root, 0 otherwise.
+    pub gid: Option<u32>,
+    /// Programs may be executed from it.
+    pub exec: bool,
+    /// Set-user-id bits count.
+    pub suid: bool,
+    /// Device nodes can be opened.
+    pub dev: bool,
+    /// When a read changes a file's access time.
+    pub access_times: AccessTimes,
+    /// `nodiratime`: reading a directory never does.
+    pub no_directory_access_times: bool,
+}
+
+/// How much a tmpfs holds; 0 is unlimited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TmpfsSize {
+    /// Bytes.
+    Bytes(u64),
+    /// Hundredths of the host's memory.
+    Percent(u32),
+}
+
+/// When a read changes a file's access time, `mount(8)`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AccessTimes {
+    /// `relatime`: when it is older than the last change, or a day.
+    #[default]
+    Relative,
+    /// `strictatime`.
+    Always,
+    /// `noatime`.
+    Never,
 }
 
 /// Mount propagation, `mount_namespaces(7)`. The `r` forms are recursive.

@@ -122,7 +122,7 @@ snapshots! {
     read_only: "run --read-only --tmpfs /tmp alpine", V2, |run| {
         run.read_only = true;
         run.mounts.push(MountRequest {
-            source: MountSource::Tmpfs { size: None, mode: None, exec: false },
+            source: MountSource::Tmpfs { options: TmpfsOptions::default() },
             target: "/tmp".to_owned(),
             read_only: false,
             propagation: None,

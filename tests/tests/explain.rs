@@ -134,12 +134,14 @@ mod host_tools {
         let mut counted: HashMap<String, usize> = HashMap::new();
         for (index, (seen, explained)) in seen.iter().zip(&explained).enumerate() {
             let step = &explained["step"];
-            // With debug assertions the standard library looks at each descriptor that it closes.
-            let own = |call: &&String| call.as_str() != "fcntl";
+            // The clock times the steps, where the vDSO has none. With debug assertions the standard
+            // library looks at each descriptor that it closes.
+            let own = |call: &&String| !["fcntl", "clock_gettime"].contains(&call.as_str());
             // The child first closes its copy of the parent's end of the gate.
-            let seen = if index == 0 { &seen[1..] } else { &seen[..] };
+            let first = usize::from(index == 0);
+            let seen: Vec<&String> = seen.iter().filter(own).skip(first).collect();
             assert!(!seen.is_empty(), "{step} makes no system call");
-            for call in seen.iter().filter(own) {
+            for call in seen {
                 let named = explained["syscalls"].as_array().unwrap().iter();
                 assert!(
                     named.clone().any(|name| name == call.as_str()),

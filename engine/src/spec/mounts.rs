@@ -3,7 +3,9 @@ use std::path::{Path, PathBuf};
 use oci_spec::image::Config;
 use oci_spec::runtime::{Mount, MountBuilder};
 
-use crate::{Error, MountRequest, MountSource, Propagation, RunOptions};
+use crate::{
+    AccessTimes, Error, MountRequest, MountSource, Propagation, RunOptions, TmpfsOptions, TmpfsSize,
+};
 
 /// A directory on the host that a mount needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,11 +125,8 @@ fn user_mount(
 ) -> Result<(Mount, Option<Volume>), Error> {
     let mut options: Vec<String> = vec![if request.read_only { "ro" } else { "rw" }.to_owned()];
     let (source, volume) = match &request.source {
-        MountSource::Tmpfs { size, mode, exec } => {
-            options.extend(["nosuid", "nodev"].map(str::to_owned));
-            options.extend((!exec).then(|| "noexec".to_owned()));
-            options.extend(size.map(|size| format!("size={size}")));
-            options.push(format!("mode={:o}", mode.unwrap_or(0o1777)));
+        MountSource::Tmpfs { options: wanted } => {
+            options.extend(tmpfs_options(wanted));
             let options: Vec<&str> = options.iter().map(String::as_str).collect();
             return Ok((mount("tmpfs", "tmpfs", &request.target, &options)?, None));
         }
@@ -154,6 +153,32 @@ fn user_mount(
     );
     let options: Vec<&str> = options.iter().map(String::as_str).collect();
     Ok((mount("bind", source, &request.target, &options)?, volume))
+}
+
+fn tmpfs_options(wanted: &TmpfsOptions) -> Vec<String> {
+    let TmpfsOptions { size, inodes, mode, uid, gid, exec, suid, dev, access_times, .. } = *wanted;
+    let flags = [
+        (!suid).then_some("nosuid"),
+        (!dev).then_some("nodev"),
+        (!exec).then_some("noexec"),
+        match access_times {
+            AccessTimes::Relative => None,
+            AccessTimes::Always => Some("strictatime"),
+            AccessTimes::Never => Some("noatime"),
+        },
+        wanted.no_directory_access_times.then_some("nodiratime"),
+    ];
+    let values = [
+        size.map(|size| match size {
+            TmpfsSize::Bytes(bytes) => format!("size={bytes}"),
+            TmpfsSize::Percent(percent) => format!("size={percent}%"),
+        }),
+        inodes.map(|number| format!("nr_inodes={number}")),
+        Some(format!("mode={:o}", mode.unwrap_or(0o1777))),
+        uid.map(|uid| format!("uid={uid}")),
+        gid.map(|gid| format!("gid={gid}")),
+    ];
+    flags.into_iter().flatten().map(str::to_owned).chain(values.into_iter().flatten()).collect()
 }
 
 fn bind_source(path: &Path, create: bool) -> Result<Option<Volume>, Error> {
@@ -199,7 +224,7 @@ mod tests {
     }
 
     fn tmpfs(target: &str) -> MountRequest {
-        request(MountSource::Tmpfs { size: None, mode: None, exec: false }, target)
+        request(MountSource::Tmpfs { options: TmpfsOptions::default() }, target)
     }
 
     fn run(mounts: Vec<MountRequest>) -> Result<(Vec<Mount>, Vec<Volume>), Error> {
@@ -214,6 +239,28 @@ mod tests {
         let shm: Vec<_> = mounts.iter().filter(|mount| mount.destination() == "/dev/shm").collect();
         assert_eq!(shm.len(), 1);
         assert_eq!(mounts.last().unwrap().destination(), "/dev/shm");
+    }
+
+    #[test]
+    fn a_tmpfs_is_as_strict_as_docker_s_unless_more_is_asked_for() {
+        let strict = ["nosuid", "nodev", "noexec", "mode=1777"];
+        assert_eq!(tmpfs_options(&TmpfsOptions::default()), strict);
+        let wanted = TmpfsOptions {
+            size: Some(TmpfsSize::Percent(10)),
+            inodes: Some(100),
+            mode: Some(0o700),
+            uid: Some(1),
+            gid: Some(2),
+            exec: true,
+            suid: true,
+            dev: true,
+            access_times: AccessTimes::Always,
+            no_directory_access_times: true,
+        };
+        let lenient = "strictatime nodiratime size=10% nr_inodes=100 mode=700 uid=1 gid=2";
+        assert_eq!(tmpfs_options(&wanted).join(" "), lenient);
+        let bytes = TmpfsOptions { size: Some(TmpfsSize::Bytes(4096)), ..wanted };
+        assert!(tmpfs_options(&bytes).contains(&"size=4096".to_owned()));
     }
 
     #[test]

@@ -84,7 +84,8 @@ fn arguments(options: &RunOptions, config: &Config) -> Result<Vec<String>, Error
     Ok(arguments)
 }
 
-/// Later entries win over earlier ones of the same name, in the place of the earlier.
+/// Later entries win over earlier ones of the same name, in the place of the earlier. A name
+/// alone removes the variable.
 fn environment(
     options: &RunOptions,
     config: &Config,
@@ -102,6 +103,7 @@ fn environment(
             return Err(Error::new(format!("invalid environment variable: {entry}")));
         }
         match entries.iter_mut().find(|known| name_of(known) == name) {
+            _ if !entry.contains('=') => entries.retain(|known| name_of(known) != name),
             Some(known) => known.clone_from(entry),
             None => entries.push(entry.clone()),
         }
@@ -276,6 +278,9 @@ mod tests {
         run.env = vec!["A=3".to_owned(), "HOME=/h".to_owned()];
         let env = environment(&run, &config, "name", "/root").unwrap();
         assert_eq!(env, [PATH, "HOSTNAME=name", "A=3", "B=2", "HOME=/h"]);
+        run.env = ["B", "NOSUCH", "PATH", "HOME=/h", "HOME"].map(str::to_owned).to_vec();
+        let env = environment(&run, &config, "name", "/root").unwrap();
+        assert_eq!(env, ["HOSTNAME=name", "A=1", "HOME=/root"]);
         run.env = vec!["=x".to_owned()];
         assert!(environment(&run, &config, "name", "/").is_err());
     }

@@ -15,7 +15,7 @@ const DEFAULT_PIDS: i64 = 2048;
 /// The kernel's usual length of a CPU accounting period, in microseconds.
 const CPU_PERIOD: u32 = 100_000;
 
-/// Docker's least memory limit.
+/// Docker's is 6 MB; a small static program needs far less.
 const LEAST_MEMORY: u64 = 512 << 10;
 
 pub(super) fn describe(
@@ -58,7 +58,8 @@ fn memory(wanted: &Resources) -> Result<Option<LinuxMemory>, Error> {
 
 fn check_memory(wanted: &Resources) -> Result<(), Error> {
     if wanted.memory.is_some_and(|memory| memory < LEAST_MEMORY) {
-        return Err(Error::new("Minimum memory limit allowed is 512KB"));
+        let least = LEAST_MEMORY >> 10;
+        return Err(Error::new(format!("Minimum memory limit allowed is {least}KiB")));
     }
     match (wanted.memory, wanted.memory_swap) {
         (None, Some(swap)) if swap > 0 => Err(Error::new(
@@ -77,7 +78,10 @@ fn check_memory(wanted: &Resources) -> Result<(), Error> {
 }
 
 fn cpu(wanted: &Resources) -> Result<Option<LinuxCpu>, Error> {
+    check_cpu(wanted)?;
     let mut cpu = LinuxCpuBuilder::default().build()?;
+    cpu.set_period(wanted.cpu_period);
+    cpu.set_quota(wanted.cpu_quota);
     if let Some(cpus) = wanted.cpus {
         cpu.set_period(Some(u64::from(CPU_PERIOD)));
         cpu.set_quota(Some(quota(cpus)?));
@@ -87,6 +91,22 @@ fn cpu(wanted: &Resources) -> Result<Option<LinuxCpu>, Error> {
     cpu.set_mems(wanted.cpuset_mems.clone());
     let empty = LinuxCpuBuilder::default().build()?;
     Ok((cpu != empty).then_some(cpu))
+}
+
+/// Docker's rules and words. The kernel would answer `EINVAL` to the same.
+fn check_cpu(wanted: &Resources) -> Result<(), Error> {
+    let refused = match (wanted.cpus, wanted.cpu_quota, wanted.cpu_period) {
+        (Some(_), _, Some(_)) => {
+            "Conflicting options: Nano CPUs and CPU Period cannot both be set."
+        }
+        (Some(_), Some(_), _) => "Conflicting options: Nano CPUs and CPU Quota cannot both be set.",
+        (_, _, Some(period)) if !(1_000..=1_000_000).contains(&period) => {
+            "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)"
+        }
+        (_, Some(0..1_000), _) => "CPU cfs quota can not be less than 1ms (i.e. 1000)",
+        _ => return Ok(()),
+    };
+    Err(Error::new(refused))
 }
 
 /// Microseconds of processor time in a period. The kernel takes no less than 1000.
@@ -170,6 +190,38 @@ mod tests {
             with(Some(1 << 20), None, Some(2 << 20)),
         ] {
             assert!(memory(&bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn too_little_memory_is_told_in_its_unit() {
+        let error = memory(&with(Some(1024), None, None)).unwrap_err();
+        assert_eq!(error.to_string(), "Minimum memory limit allowed is 512KiB");
+    }
+
+    #[test]
+    fn quota_and_period_are_a_limit_of_their_own() {
+        let with = |cpus, cpu_quota, cpu_period| Resources {
+            cpus,
+            cpu_quota,
+            cpu_period,
+            ..Resources::default()
+        };
+        for (quota, period) in
+            [(Some(25_000), Some(50_000)), (Some(-1), None), (None, Some(1_000_000))]
+        {
+            let limit = cpu(&with(None, quota, period)).unwrap().unwrap();
+            assert_eq!((limit.quota(), limit.period()), (quota, period));
+        }
+        for (bad, message) in [
+            (with(Some(1.0), None, Some(50_000)), "CPU Period cannot both be set"),
+            (with(Some(1.0), Some(-1), None), "CPU Quota cannot both be set"),
+            (with(None, None, Some(999)), "period can not be less"),
+            (with(None, None, Some(1_000_001)), "period can not be less"),
+            (with(None, Some(999), None), "quota can not be less"),
+        ] {
+            let error = cpu(&bad).unwrap_err().to_string();
+            assert!(error.contains(message), "{error}");
         }
     }
 

@@ -15,22 +15,35 @@ pub(super) struct Candidate {
     pub(super) name: &'static str,
     /// Whether the others are compared with it.
     pub(super) ours: bool,
-    /// Command lines, the fairest first; `ID` becomes a name that no other run has.
-    pub(super) variants: Vec<Vec<String>>,
+    /// The fairest first.
+    pub(super) variants: Vec<Variant>,
     started: u32,
+}
+
+/// One way to run a candidate.
+#[derive(Debug)]
+pub(super) struct Variant {
+    /// `ID` becomes a name that no other run has.
+    words: Vec<String>,
+    /// Whether the unified tree of a hybrid host is hidden from the program: crun refuses to start
+    /// where that tree has controllers.
+    pub(super) without_unified: bool,
 }
 
 impl Candidate {
     fn new(name: &'static str, variants: &[&[&str]]) -> Self {
-        let words = |line: &&[&str]| line.iter().map(|word| (*word).to_owned()).collect();
-        Self { name, ours: false, variants: variants.iter().map(words).collect(), started: 0 }
+        let variant = |line: &&[&str]| Variant {
+            words: line.iter().map(|word| (*word).to_owned()).collect(),
+            without_unified: false,
+        };
+        Self { name, ours: false, variants: variants.iter().map(variant).collect(), started: 0 }
     }
 
     /// The next run's command.
     pub(super) fn command(&mut self) -> Result<Command> {
         self.started += 1;
         let id = format!("bench-{}-{}", std::process::id(), self.started);
-        let words = self.variants.first().context("nothing to run")?;
+        let words = &self.variants.first().context("nothing to run")?.words;
         let program = words.first().context("nothing to run")?;
         let program = process::which(program).with_context(|| format!("{program} is missing"))?;
         let mut command = Command::new(program);
@@ -40,7 +53,10 @@ impl Candidate {
 
     /// What is run, as a person would type it.
     pub(super) fn note(&self) -> String {
-        self.variants.first().map(|words| words.join(" ")).unwrap_or_default()
+        let Some(variant) = self.variants.first() else { return String::new() };
+        let hidden =
+            if variant.without_unified { " (with the unified cgroup tree hidden)" } else { "" };
+        variant.words.join(" ") + hidden
     }
 }
 
@@ -56,10 +72,10 @@ pub(super) fn all(binary: &Path, store: &Path, scratch: &Path) -> Result<Vec<Can
             .map(|path| path.display().to_string());
     let runtime = |name: &'static str, program: &str| {
         let run = ["run", "--bundle", &bundle, "ID"];
-        let plain = [&[program, "--root", &state][..], &run].concat();
-        let without =
-            [&[program, "--root", &state, "--cgroup-manager=disabled"][..], &run].concat();
-        Candidate::new(name, &[&plain, &without])
+        let line = [&[program, "--root", &state][..], &run].concat();
+        let mut candidate = Candidate::new(name, &[&line, &line]);
+        candidate.variants[1].without_unified = true;
+        candidate
     };
     let ours = Candidate::new(
         "minidock run",

@@ -12,6 +12,8 @@ use serde_json::json;
 
 use crate::{dist, process, rootfs};
 use candidates::Candidate;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
 use statistics::Summary;
 
 /// Arguments of `bench`.
@@ -78,7 +80,8 @@ fn choose(mut candidate: Candidate) -> Result<Candidate> {
 
 fn warm_up(candidate: &mut Candidate) -> Result<()> {
     for _ in 0..WARM_UP {
-        process::output(&mut candidate.command()?)?;
+        let command = candidate.command()?;
+        prepared(candidate, command, |mut command| process::output(&mut command))?;
     }
     Ok(())
 }
@@ -86,12 +89,41 @@ fn warm_up(candidate: &mut Candidate) -> Result<()> {
 fn timed(candidate: &mut Candidate) -> Result<Duration> {
     let mut command: Command = candidate.command()?;
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let start = Instant::now();
-    let status = command.status();
-    let took = start.elapsed();
-    let status = status.with_context(|| format!("cannot run {}", candidate.name))?;
+    let (status, took) = prepared(candidate, command, |mut command| {
+        let start = Instant::now();
+        let status = command.status();
+        let took = start.elapsed();
+        Ok((status?, took))
+    })?;
     ensure!(status.success(), "{} failed after its warm-up: {status}", candidate.name);
     Ok(took)
+}
+
+/// Runs the action, in a thread with mounts of its own when the candidate's variant asks for that.
+fn prepared<T: Send>(
+    candidate: &Candidate,
+    command: Command,
+    action: impl FnOnce(Command) -> Result<T> + Send,
+) -> Result<T> {
+    if candidate.variants.first().is_none_or(|variant| !variant.without_unified) {
+        return action(command);
+    }
+    thread::scope(|scope| {
+        let run = scope.spawn(move || hide_unified().and_then(|()| action(command)));
+        run.join().unwrap_or_else(|_| bail!("the thread that starts it died"))
+    })
+}
+
+/// Covers the unified tree of a hybrid host, for this thread and what it starts; the mounts of the
+/// host stay as they are.
+fn hide_unified() -> Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS).context("cannot leave the host's mount namespace")?;
+    let private = MsFlags::MS_PRIVATE | MsFlags::MS_REC;
+    mount(None::<&str>, "/", None::<&str>, private, None::<&str>)
+        .context("cannot make the mounts private")?;
+    let unified = "/sys/fs/cgroup/unified";
+    mount(Some("tmpfs"), unified, Some("tmpfs"), MsFlags::empty(), None::<&str>)
+        .with_context(|| format!("cannot cover {unified}"))
 }
 
 fn print_table(rows: &[(Candidate, Summary)], missing: &[String]) {

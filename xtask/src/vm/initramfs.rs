@@ -13,8 +13,19 @@ use crate::process;
 
 /// Programs of the host that tests use: strace, and the util-linux that `--explain=sh` speaks of,
 /// whose namesakes in busybox lack options.
-const TOOLS: [&str; 9] =
-    ["strace", "setpriv", "prlimit", "unshare", "nsenter", "mount", "umount", "pivot_root", "ip"];
+const TOOLS: [&str; 11] = [
+    "strace",
+    "chroot",
+    "findmnt",
+    "setpriv",
+    "prlimit",
+    "unshare",
+    "nsenter",
+    "mount",
+    "umount",
+    "pivot_root",
+    "ip",
+];
 
 type Out = Archive<BufWriter<File>>;
 

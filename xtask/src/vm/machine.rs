@@ -101,7 +101,9 @@ impl Machine {
     fn command(&self, layout: &str, more: &str, disk: &Path) -> Command {
         let append = format!("console=ttyS0 quiet panic=-1 minidock.layout={layout}{more}");
         let mut command = Command::new(&self.qemu);
-        command.args(["-nodefaults", "-no-user-config", "-no-reboot", "-M", "q35", "-m", "2048"]);
+        command.args(["-nodefaults", "-no-user-config", "-no-reboot", "-M", "q35"]);
+        // Two processors: parent and child of a start really run at the same time.
+        command.args(["-m", "2048", "-smp", "2"]);
         command.args(self.accelerator.arguments());
         command.args(["-display", "none", "-device", "virtio-rng-pci"]);
         command.arg("-kernel").arg(&self.kernel).arg("-initrd").arg(&self.initramfs);
@@ -188,7 +190,9 @@ impl Report {
     fn message(&mut self, message: &str) {
         match message.split_once(' ').unwrap_or((message, "")) {
             ("begin", name) => {
-                self.running = Some(name.to_owned());
+                if let Some(earlier) = self.running.replace(name.to_owned()) {
+                    self.broken.push(format!("{earlier} did not end"));
+                }
                 self.executables += 1;
                 self.counted = false;
             }
@@ -260,6 +264,7 @@ mod tests {
             &["@@ begin fs/it", "@@ done"],
             &["@@ begin fs/it", "@@ end signal 11", "@@ done"],
             &["@@ begin fs/it", "@@ end 0", "@@ done"],
+            &["@@ begin a/it", GOOD, "@@ begin fs/it", GOOD, "@@ end 0", "@@ done"],
             &["@@ done"],
             &["@@ error cannot mount", "@@ begin fs/it", GOOD, "@@ end 0", "@@ done"],
         ] {

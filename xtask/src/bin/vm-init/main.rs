@@ -21,7 +21,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 /// The longest that one test executable may take; the host has a limit of its own for all.
-const LIMIT: Duration = Duration::from_secs(600);
+const LIMIT: Duration = Duration::from_secs(300);
 
 fn main() -> ExitCode {
     if let Err(error) = run() {
@@ -57,7 +57,8 @@ fn run() -> Result<()> {
         println!("@@ begin {name}");
         let ended = test(path, option(&line, "filter"), option(&line, "layout"))
             .unwrap_or_else(|error| format!("{error:#}"));
-        println!("@@ end {ended}");
+        // A test that was stopped has left its line unfinished.
+        println!("\n@@ end {ended}");
     }
     println!("@@ done");
     Ok(())
@@ -107,6 +108,8 @@ fn test(path: &str, filter: Option<&str>, layout: Option<&str>) -> Result<String
     let mut command = command(path);
     command.args(["--include-ignored", "--color=never"]).args(filter);
     command.env("MINIDOCK_VM_LAYOUT", layout.unwrap_or_default());
+    // An emulated processor starts a container in tenths of a second.
+    command.env("MINIDOCK_TEST_ROUNDS", "20").env("MINIDOCK_TEST_RUNS", "20");
     let child = command.spawn().context("cannot start it")?;
     wait(Pid::from_raw(i32::try_from(child.id())?), LIMIT)
 }

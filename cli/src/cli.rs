@@ -10,7 +10,7 @@ use crate::args::{Problem, RunArgs};
 use crate::caller::Caller;
 use crate::commands::run::Run;
 use crate::exit::{self, UsageError};
-use crate::{grammar, help};
+use crate::{grammar, help, refused};
 
 const ROOT: &str = "/var/lib/minidock";
 const STATE: &str = "/run/minidock";
@@ -77,7 +77,7 @@ pub(crate) fn parse(
 }
 
 fn parse_run(args: &[String], global: &Minidock, caller: &Caller) -> Result<Command, UsageError> {
-    let declared = grammar::with_refused(RunArgs::command());
+    let declared = refused::with_refused(RunArgs::command());
     let failed =
         |error: &clap::Error| UsageError::run(exit::in_dockers_words(error, &declared, args));
     let matches = match matches(declared.clone(), args) {
@@ -86,7 +86,7 @@ fn parse_run(args: &[String], global: &Minidock, caller: &Caller) -> Result<Comm
             return shown(&error, || help::run(&declared)).ok_or_else(|| failed(&error));
         }
     };
-    if let Some(refusal) = grammar::refusal(&matches) {
+    if let Some(refusal) = refused::refusal(&matches) {
         return Err(UsageError::run(refusal));
     }
     let run = RunArgs::from_arg_matches(&matches).map_err(|error| failed(&error))?;

@@ -49,6 +49,8 @@ fn flags_end_at_the_image() {
         assert_eq!(options.command, command);
     }
     assert_eq!(run(&["alpine", "--", "x"]).options.command, ["--", "x"]);
+    assert_eq!(run(&["--", "alpine", "--", "x"]).options.command, ["--", "x"]);
+    assert_eq!(run(&["--", "alpine", "echo", "a"]).options.command, ["echo", "a"]);
     assert_eq!(run(&["-", "x"]).options.source, RootSource::Image("-".to_owned()));
     assert_eq!(run(&["", "x"]).options.source, RootSource::Image(String::new()));
 }
@@ -59,6 +61,7 @@ fn with_a_root_directory_all_is_the_command() {
     assert_eq!(options.source, RootSource::Directory("/home/me/tree".into()));
     assert_eq!(options.command, ["sh", "-c", "x"]);
     assert_eq!(run(&["--rootfs=/"]).options.command, [""; 0]);
+    assert_eq!(run(&["--rootfs=/", "--", "sh", "--"]).options.command, ["sh", "--"]);
 }
 
 #[test]
@@ -98,6 +101,8 @@ fn values_come_in_every_form_and_the_last_one_counts() {
     assert_eq!(options(&["-e", "--rm=1"]).env, ["--rm=1"]);
     assert_eq!(options(&["--user", "--"]).user.as_deref(), Some("--"));
     assert_eq!(options(&["-c", "512", "-u", "1:2"]).resources.cpu_shares, Some(512));
+    let resources = options(&["--cpu-quota", "-1", "--cpu-period=50000"]).resources;
+    assert_eq!((resources.cpu_quota, resources.cpu_period), (Some(-1), Some(50_000)));
 }
 
 #[test]
@@ -112,6 +117,8 @@ fn an_empty_value_or_a_zero_is_none() {
         "-m",
         "0",
         "--cpus=0",
+        "--cpu-quota=0",
+        "--cpu-period=0",
         "--shm-size=0",
         "--cpuset-cpus=",
         "--memory-swap=0",
@@ -160,13 +167,20 @@ fn variables_of_files_come_before_those_of_flags() {
     std::fs::write(&file, "A=file\nTERM\nNOSUCH\n").unwrap();
     let file = file.to_str().unwrap();
     let options = options(&["-e", "A=flag", "--env-file", file, "-e", "TERM", "-e", "NOSUCH"]);
-    assert_eq!(options.env, ["A=file", "TERM=vt100", "A=flag", "TERM=vt100"]);
+    assert_eq!(options.env, ["A=file", "TERM=vt100", "A=flag", "TERM=vt100", "NOSUCH"]);
 }
 
 #[test]
 fn security_and_explanation() {
     let found = options(&["--security-opt", "no-new-privileges", "--privileged", "--read-only"]);
     assert!(found.no_new_privileges && found.privileged && found.read_only);
+    let option = |words: &[&str]| {
+        let flags: Vec<&str> = words.iter().flat_map(|word| ["--security-opt", word]).collect();
+        options(&flags)
+    };
+    assert!(option(&["no-new-privileges", "seccomp=unconfined"]).no_new_privileges);
+    assert!(!option(&["no-new-privileges", "no-new-privileges=0"]).no_new_privileges);
+    assert_eq!(option(&["apparmor=unconfined", "label:disable"]), image("alpine"));
     for (flag, explain) in [
         ("--explain", Explain::Text),
         ("--explain=text", Explain::Text),
@@ -253,6 +267,24 @@ fn what_has_no_effect_is_refused() {
         (&["-itd"], "-d, --detach is not supported: containers run in the foreground"),
         (&["--detach=true"], "-d, --detach is not supported: containers run in the foreground"),
         (&["-l", "a=b"], "-l, --label is not supported: nothing keeps labels"),
+        (
+            &["-a", "stdin"],
+            "-a, --attach is not supported: output and errors are always the \
+          caller's: add the input with -i",
+        ),
+        (
+            &["--pid=host"],
+            "--pid is not supported: the container always has a namespace of its own",
+        ),
+        (
+            &["--sig-proxy=false"],
+            "--sig-proxy=false is not supported: signals are always passed on",
+        ),
+        (
+            &["--health-retries", "-1"],
+            "--health-retries is not supported: nothing checks the health \
+          of a container",
+        ),
         (&["--volumes-from=x"], "--volumes-from is not supported: name each volume with -v"),
         (
             &["-p80"],
@@ -262,6 +294,50 @@ fn what_has_no_effect_is_refused() {
         let args: Vec<&str> = args.iter().chain(&["alpine"]).copied().collect();
         assert_eq!(refusal(&args), message);
     }
+}
+
+#[test]
+fn what_holds_anyway_is_taken() {
+    for flag in [
+        "--quiet",
+        "-q",
+        "--sig-proxy",
+        "--sig-proxy=true",
+        "--no-healthcheck",
+        "--disable-content-trust",
+        "--oom-kill-disable=false",
+        "--detach=false",
+        "-P=0",
+    ] {
+        assert_eq!(options(&[flag]), image("alpine"), "{flag}");
+    }
+}
+
+/// `docker run --help` of docker 28.
+const DOCKERS: &str = "add-host annotation attach blkio-weight blkio-weight-device cap-add \
+    cap-drop cgroup-parent cgroupns cidfile cpu-count cpu-percent cpu-period cpu-quota \
+    cpu-rt-period cpu-rt-runtime cpu-shares cpus cpuset-cpus cpuset-mems detach detach-keys device \
+    device-cgroup-rule device-read-bps device-read-iops device-write-bps device-write-iops \
+    disable-content-trust dns dns-opt dns-option dns-search domainname entrypoint env env-file \
+    expose gpus group-add health-cmd health-interval health-retries health-start-interval \
+    health-start-period health-timeout help hostname init interactive io-maxbandwidth io-maxiops \
+    ip ip6 ipc isolation kernel-memory label label-file link link-local-ip log-driver log-opt \
+    mac-address memory memory-reservation memory-swap memory-swappiness mount name net net-alias \
+    network network-alias no-healthcheck oom-kill-disable oom-score-adj pid pids-limit platform \
+    privileged publish publish-all pull quiet read-only restart rm runtime security-opt shm-size \
+    sig-proxy stop-signal stop-timeout storage-opt sysctl tmpfs tty ulimit use-api-socket user \
+    userns uts volume volume-driver volumes-from workdir";
+
+#[test]
+fn every_flag_of_dockers_is_known() {
+    let declared = refused::with_refused(RunArgs::command());
+    let known: Vec<&str> = declared
+        .get_arguments()
+        .flat_map(|arg| arg.get_all_aliases().into_iter().flatten().chain(arg.get_long()))
+        .collect();
+    let unknown: Vec<&str> =
+        DOCKERS.split_whitespace().filter(|flag| !known.contains(flag)).collect();
+    assert_eq!(unknown, [""; 0]);
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod exit;
 mod grammar;
 mod help;
 mod output;
+mod refused;
 #[allow(unsafe_code)]
 mod sys;
 mod values;

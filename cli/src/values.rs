@@ -14,6 +14,7 @@ pub(crate) mod network;
 pub(crate) mod process;
 pub(crate) mod security;
 pub(crate) mod size;
+pub(crate) mod tmpfs;
 pub(crate) mod volume;
 
 /// What is wrong with a value; the flag and the value are named by whoever shows it.

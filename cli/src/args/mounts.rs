@@ -1,7 +1,7 @@
 use clap::{ArgMatches, Args};
 use minidock_engine::{DeviceRequest, MountRequest, RunOptions};
 
-use crate::values::{mount, security, volume};
+use crate::values::{mount, security, tmpfs, volume};
 
 /// File systems and devices.
 #[derive(Debug, Args)]
@@ -14,7 +14,7 @@ pub(super) struct MountArgs {
     #[arg(long, value_name = "FIELDS", value_parser = mount::mount)]
     mount: Vec<MountRequest>,
     /// Mount a file system in memory
-    #[arg(long, value_name = "TARGET[:OPTIONS]", value_parser = volume::tmpfs)]
+    #[arg(long, value_name = "TARGET[:OPTIONS]", value_parser = tmpfs::tmpfs)]
     tmpfs: Vec<MountRequest>,
     /// Make the root file system read-only
     #[arg(long)]

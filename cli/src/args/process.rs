@@ -16,7 +16,7 @@ pub(super) struct ProcessArgs {
     /// Give the container a terminal of its own
     #[arg(short, long)]
     tty: bool,
-    /// Set a variable; NAME alone copies the caller's
+    /// Set a variable; NAME alone copies the caller's, or removes the image's
     #[arg(short, long, value_name = "NAME[=VALUE]", value_parser = env::variable)]
     env: Vec<Variable>,
     /// Read variables from a file
@@ -58,6 +58,9 @@ pub(super) struct ProcessArgs {
     /// Remove the container when it ends; always so
     #[arg(long)]
     rm: bool,
+    /// Print no progress of a pull; always so
+    #[arg(short, long)]
+    quiet: bool,
 }
 
 impl ProcessArgs {
@@ -78,7 +81,8 @@ impl ProcessArgs {
         Ok(())
     }
 
-    /// Those of files come first, so that `-e` has the last word.
+    /// Those of files come first, so that `-e` has the last word. A name that the caller has no
+    /// value for removes the variable with `-e`, and means nothing in a file.
     fn variables(&self, caller: &Caller) -> Result<Vec<String>, Problem> {
         let mut variables = Vec::new();
         for file in &self.env_file {
@@ -92,7 +96,8 @@ impl ProcessArgs {
                 Variable::Set(text) | Variable::Copied(text) => text,
             };
             let failed = |error| Problem::Value("env", name.clone(), error);
-            variables.extend(resolve(variable.clone(), caller).map_err(failed)?);
+            let resolved = resolve(variable.clone(), caller).map_err(failed)?;
+            variables.push(resolved.unwrap_or_else(|| name.clone()));
         }
         Ok(variables)
     }

@@ -2,9 +2,8 @@ use clap::Args;
 use minidock_engine::{Resources, RunOptions, ThrottleRequest};
 
 use super::given;
-use crate::values::integer;
-use crate::values::limits;
 use crate::values::size::{bytes, bytes_or_unlimited};
+use crate::values::{integer, limits, unsigned};
 
 /// Limits.
 #[derive(Debug, Args)]
@@ -22,6 +21,12 @@ pub(super) struct ResourceArgs {
     /// Limit the processor time, in processors
     #[arg(long, value_name = "NUMBER", value_parser = limits::cpus)]
     cpus: Option<f64>,
+    /// Limit the processor time in each period, in microseconds
+    #[arg(long, value_name = "MICROSECONDS", value_parser = integer)]
+    cpu_quota: Option<i64>,
+    /// Set the length of a period, 1000 to 1000000 microseconds
+    #[arg(long, value_name = "MICROSECONDS", value_parser = unsigned)]
+    cpu_period: Option<u64>,
     /// Weigh the processor time against others, 2 to 262144
     #[arg(short, long, value_name = "SHARES", value_parser = limits::cpu_shares)]
     cpu_shares: Option<u64>,
@@ -77,6 +82,8 @@ impl ResourceArgs {
             memory_swap: self.memory_swap.filter(|bytes| *bytes != 0),
             memory_reservation: self.memory_reservation.filter(|bytes| *bytes > 0),
             cpus: self.cpus.filter(|cpus| *cpus > 0.0),
+            cpu_quota: self.cpu_quota.filter(|quota| *quota != 0),
+            cpu_period: self.cpu_period.filter(|period| *period > 0),
             cpu_shares: self.cpu_shares.filter(|shares| *shares > 0),
             cpuset_cpus: given(self.cpuset_cpus),
             cpuset_mems: given(self.cpuset_mems),

@@ -1,7 +1,7 @@
 use clap::Args;
 use minidock_engine::RunOptions;
 
-use crate::values::security;
+use crate::values::security::{self, SecurityOption};
 
 /// Privileges and kernel settings.
 #[derive(Debug, Args)]
@@ -18,7 +18,7 @@ pub(super) struct SecurityArgs {
     cap_drop: Vec<String>,
     /// Set an option: no-new-privileges
     #[arg(long, value_name = "OPTION", value_parser = security::security_option)]
-    security_opt: Vec<bool>,
+    security_opt: Vec<SecurityOption>,
     /// Set a kernel parameter of the container's namespaces
     #[arg(long, value_name = "NAME=VALUE", value_parser = security::sysctl)]
     sysctl: Vec<(String, String)>,
@@ -29,7 +29,12 @@ impl SecurityArgs {
         options.privileged = self.privileged;
         options.cap_add = self.cap_add;
         options.cap_drop = self.cap_drop;
-        options.no_new_privileges = self.security_opt.last().copied().unwrap_or_default();
+        for option in self.security_opt {
+            match option {
+                SecurityOption::NoNewPrivileges(wanted) => options.no_new_privileges = wanted,
+                SecurityOption::Unconfined => {}
+            }
+        }
         options.sysctls = self.sysctl;
     }
 }

@@ -1,9 +1,12 @@
 //! `--mount type=bind,source=/a,target=/b,…`.
 
-use minidock_engine::{MountRequest, MountSource, Propagation};
+use std::path::{Component, Path};
+
+use minidock_engine::{MountRequest, MountSource, Propagation, TmpfsOptions, TmpfsSize};
 
 use super::size::bytes;
-use super::volume::{mount_point, permissions, propagation, volume_name};
+use super::tmpfs::permissions;
+use super::volume::{mount_point, propagation, volume_name};
 use super::{ValueError, boolean};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +34,7 @@ struct Fields {
     read_only: bool,
     propagation: Option<Propagation>,
     reach: Option<Reach>,
+    no_copy: Option<bool>,
     size: Option<u64>,
     mode: Option<u32>,
 }
@@ -56,6 +60,10 @@ impl Fields {
                     self.read_only = true;
                     Ok(())
                 }
+                "volume-nocopy" => {
+                    self.no_copy = Some(true);
+                    Ok(())
+                }
                 _ => Err(ValueError::new(format!(
                     "invalid field '{field}' must be a key=value pair"
                 ))),
@@ -73,6 +81,8 @@ impl Fields {
                 self.propagation = Some(propagation(&word).ok_or_else(invalid)?);
             }
             "bind-recursive" => self.reach = Some(reach(value)?),
+            // Nothing of the image is copied into a new volume in any case.
+            "volume-nocopy" => self.no_copy = Some(boolean(value).map_err(|_| invalid())?),
             "tmpfs-size" => self.size = Some(bytes(value).map_err(|_| invalid())?),
             "tmpfs-mode" => self.mode = Some(permissions(value).ok_or_else(invalid)?),
             // A hint to virtual machines; docker takes it everywhere.
@@ -89,7 +99,7 @@ impl Fields {
         let source = self.source.filter(|source| !source.is_empty());
         let source = match (kind, source) {
             (Kind::Bind, Some(path)) => MountSource::Bind {
-                path: path.into(),
+                path: bind_source(&path)?.into(),
                 create: false,
                 non_recursive: self.reach == Some(Reach::Disabled),
             },
@@ -101,9 +111,14 @@ impl Fields {
             (Kind::Volume, name) => {
                 MountSource::Volume { name: name.as_deref().map(volume_name).transpose()? }
             }
-            (Kind::Tmpfs, None) => {
-                MountSource::Tmpfs { size: self.size, mode: self.mode, exec: false }
-            }
+            (Kind::Tmpfs, None) => MountSource::Tmpfs {
+                options: TmpfsOptions {
+                    // Docker takes 0 for "not given" here, though not in --tmpfs.
+                    size: self.size.filter(|size| *size > 0).map(TmpfsSize::Bytes),
+                    mode: self.mode.filter(|mode| *mode > 0),
+                    ..TmpfsOptions::default()
+                },
+            },
             (Kind::Tmpfs, Some(_)) => {
                 return Err(ValueError::new(
                     "invalid mount config for type \"tmpfs\": field Source must not be specified",
@@ -131,6 +146,7 @@ impl Fields {
         let for_tmpfs = self.size.is_some() || self.mode.is_some();
         let strange = match () {
             () if for_binds && kind != Kind::Bind => "bind",
+            () if self.no_copy.is_some() && kind != Kind::Volume => "volume",
             () if for_tmpfs && kind != Kind::Tmpfs => "tmpfs",
             () => return self.check_read_only().map(|()| kind),
         };
@@ -148,6 +164,17 @@ impl Fields {
         Err(ValueError::new(format!(
             "option 'bind-recursive=readonly' requires '{needs}' to be specified in conjunction"
         )))
+    }
+}
+
+/// A path is absolute or starts with `.` or `..`: anything else is more likely a volume's name.
+fn bind_source(path: &str) -> Result<&str, ValueError> {
+    match Path::new(path).components().next() {
+        Some(Component::RootDir | Component::CurDir | Component::ParentDir) => Ok(path),
+        _ => Err(ValueError::new(format!(
+            "invalid mount config for type \"bind\": invalid mount path: '{path}' mount path must \
+             be absolute"
+        ))),
     }
 }
 

@@ -21,6 +21,8 @@ fn binds() {
         &[
             ("type=bind,source=/a,target=/b", bind("/a", false)),
             ("type=bind,src=./a,dst=/b", bind("./a", false)),
+            ("type=bind,src=.,dst=/b", bind(".", false)),
+            ("type=bind,src=../a,dst=/b", bind("../a", false)),
             ("Type=BIND,Source=/a,destination=/b,consistency=cached", bind("/a", false)),
             ("type=bind,src=/a,dst=/b,readonly", read_only(bind("/a", false))),
             ("type=bind,src=/a,dst=/b,ro=1", read_only(bind("/a", false))),
@@ -39,6 +41,16 @@ fn binds() {
             (
                 "type=bind,target=/b",
                 "invalid mount config for type \"bind\": field Source must not be empty",
+            ),
+            (
+                "type=bind,src=a/b,dst=/b",
+                "invalid mount config for type \"bind\": invalid mount path: 'a/b' mount path \
+                 must be absolute",
+            ),
+            (
+                "type=bind,src=.a,dst=/b",
+                "invalid mount config for type \"bind\": invalid mount path: '.a' mount path must \
+                 be absolute",
             ),
             ("type=bind,src=/a,dst=b", "invalid mount path: 'b' mount path must be absolute"),
             (
@@ -68,14 +80,21 @@ fn binds() {
 #[test]
 fn volumes_and_memory_file_systems() {
     let named = |name: &str| request(MountSource::Volume { name: Some(name.to_owned()) });
-    let tmpfs = |size, mode| request(MountSource::Tmpfs { size, mode, exec: false });
+    let tmpfs = |size: Option<u64>, mode| {
+        let size = size.map(TmpfsSize::Bytes);
+        let options = TmpfsOptions { size, mode, ..TmpfsOptions::default() };
+        request(MountSource::Tmpfs { options })
+    };
     check(
         mount,
         &[
             ("source=data,target=/b", named("data")),
             ("type=volume,src=data,dst=/b,ro", read_only(named("data"))),
             ("type=volume,dst=/b", request(MountSource::Volume { name: None })),
+            ("type=volume,src=data,dst=/b,volume-nocopy", named("data")),
+            ("type=volume,src=data,dst=/b,volume-nocopy=true", named("data")),
             ("type=tmpfs,dst=/b", tmpfs(None, None)),
+            ("type=tmpfs,dst=/b,tmpfs-size=0,tmpfs-mode=0", tmpfs(None, None)),
             ("type=tmpfs,dst=/b,tmpfs-size=1m,tmpfs-mode=700", tmpfs(Some(1 << 20), Some(0o700))),
         ],
         &[
@@ -91,6 +110,11 @@ fn volumes_and_memory_file_systems() {
             ),
             ("type=tmpfs,dst=/b,tmpfs-size=x", "invalid value for tmpfs-size: x"),
             ("type=tmpfs,dst=/b,tmpfs-mode=8", "invalid value for tmpfs-mode: 8"),
+            ("type=volume,dst=/b,volume-nocopy=x", "invalid value for volume-nocopy: x"),
+            (
+                "type=bind,src=/a,dst=/b,volume-nocopy",
+                "cannot mix 'volume-*' options with mount type 'bind'",
+            ),
             (
                 "type=volume,dst=/b,bind-propagation=shared",
                 "cannot mix 'bind-*' options with mount type 'volume'",

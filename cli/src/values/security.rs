@@ -4,15 +4,33 @@ use std::path::PathBuf;
 
 use minidock_engine::DeviceRequest;
 
-use super::ValueError;
+use super::{ValueError, boolean};
 
-/// `--security-opt`: whether new privileges are ruled out. What else is asked for cannot be had,
-/// and a container must not run with less isolation than was asked for.
-pub(crate) fn security_option(text: &str) -> Result<bool, ValueError> {
-    match text {
-        "no-new-privileges" | "no-new-privileges:true" | "no-new-privileges=true" => Ok(true),
-        "no-new-privileges:false" | "no-new-privileges=false" => Ok(false),
-        _ => Err(ValueError::new("only no-new-privileges[=true|=false] is supported")),
+/// What a `--security-opt` asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SecurityOption {
+    /// Whether new privileges are ruled out.
+    NoNewPrivileges(bool),
+    /// No filter of system calls, no profile, no label: there is none in any case.
+    Unconfined,
+}
+
+/// `--security-opt`. What else is asked for cannot be had, and a container must not run with less
+/// isolation than was asked for.
+pub(crate) fn security_option(text: &str) -> Result<SecurityOption, ValueError> {
+    let parts = text.split_once('=').or_else(|| text.split_once(':'));
+    match parts.unwrap_or((text, "")) {
+        ("no-new-privileges", _) if parts.is_none() => Ok(SecurityOption::NoNewPrivileges(true)),
+        ("no-new-privileges", value) => boolean(value)
+            .map(SecurityOption::NoNewPrivileges)
+            .map_err(|_| ValueError::new(format!("invalid --security-opt: {text:?}"))),
+        ("seccomp" | "apparmor", "unconfined") | ("label", "disable") => {
+            Ok(SecurityOption::Unconfined)
+        }
+        _ => Err(ValueError::new(
+            "only no-new-privileges[=BOOLEAN], seccomp=unconfined, apparmor=unconfined and \
+             label=disable are supported",
+        )),
     }
 }
 
@@ -79,20 +97,34 @@ mod tests {
 
     #[test]
     fn security_options() {
-        let reason = "only no-new-privileges[=true|=false] is supported";
+        use SecurityOption::{NoNewPrivileges, Unconfined};
+        let reason = "only no-new-privileges[=BOOLEAN], seccomp=unconfined, apparmor=unconfined \
+                      and label=disable are supported";
         check(
             security_option,
             &[
-                ("no-new-privileges", true),
-                ("no-new-privileges:true", true),
-                ("no-new-privileges=true", true),
-                ("no-new-privileges=false", false),
-                ("no-new-privileges:false", false),
+                ("no-new-privileges", NoNewPrivileges(true)),
+                ("no-new-privileges:true", NoNewPrivileges(true)),
+                ("no-new-privileges=T", NoNewPrivileges(true)),
+                ("no-new-privileges=1", NoNewPrivileges(true)),
+                ("no-new-privileges=False", NoNewPrivileges(false)),
+                ("no-new-privileges:0", NoNewPrivileges(false)),
+                ("seccomp=unconfined", Unconfined),
+                ("apparmor=unconfined", Unconfined),
+                ("apparmor:unconfined", Unconfined),
+                ("label=disable", Unconfined),
+                ("label:disable", Unconfined),
             ],
             &[
                 ("foo", reason),
-                ("seccomp=unconfined", reason),
-                ("no-new-privileges=maybe", reason),
+                ("seccomp", reason),
+                ("seccomp=builtin", reason),
+                ("seccomp=/profile.json", reason),
+                ("apparmor=docker-default", reason),
+                ("label=type:container_t", reason),
+                ("systempaths=unconfined", reason),
+                ("no-new-privileges=maybe", "invalid --security-opt: \"no-new-privileges=maybe\""),
+                ("no-new-privileges=", "invalid --security-opt: \"no-new-privileges=\""),
                 ("", reason),
             ],
         );

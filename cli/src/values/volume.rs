@@ -1,10 +1,9 @@
-//! `-v` and `--tmpfs`.
+//! `-v`.
 
 use std::path::{Component, Path};
 
 use minidock_engine::{MountRequest, MountSource, Propagation};
 
-use super::size::bytes;
 use super::{ValueError, is_restricted_name};
 
 /// `-v [source:]target[:options]`. A source that starts with `.` is a path yet to be made
@@ -34,10 +33,11 @@ pub(crate) fn volume(text: &str) -> Result<MountRequest, ValueError> {
         Some(name) => MountSource::Volume { name: Some(volume_name(name)?) },
         None => MountSource::Volume { name: None },
     };
-    if options.propagation.is_some() && !matches!(source, MountSource::Bind { .. }) {
+    let is_bind = matches!(source, MountSource::Bind { .. });
+    if (options.propagation.is_some() && !is_bind) || (options.no_copy && is_bind) {
         return Err(ValueError::new(format!("invalid mode: {words}")));
     }
-    let Options { read_only, propagation } = options;
+    let Options { read_only, propagation, .. } = options;
     Ok(MountRequest { source, target, read_only, propagation })
 }
 
@@ -45,14 +45,16 @@ pub(crate) fn volume(text: &str) -> Result<MountRequest, ValueError> {
 struct Options {
     read_only: bool,
     propagation: Option<Propagation>,
+    no_copy: bool,
 }
 
 impl Options {
-    /// Words of four kinds, each kind at most once. Labels (`z`, `Z`) mean something to SELinux
-    /// and consistency to virtual machines only; docker takes both everywhere.
+    /// Words of five kinds, each kind at most once. Labels (`z`, `Z`) mean something to SELinux
+    /// and consistency to virtual machines only; docker takes both everywhere. `nocopy` is how
+    /// things are: nothing of the image is copied into a new volume.
     fn parse(words: &str) -> Option<Options> {
-        let mut options = Options { read_only: false, propagation: None };
-        let mut seen = [false; 4];
+        let mut options = Options { read_only: false, propagation: None, no_copy: false };
+        let mut seen = [false; 5];
         for word in words.split(',').filter(|_| !words.is_empty()) {
             let kind = match word {
                 "ro" | "rw" => {
@@ -61,9 +63,13 @@ impl Options {
                 }
                 "z" | "Z" => 1,
                 "consistent" | "cached" | "delegated" => 2,
+                "nocopy" => {
+                    options.no_copy = true;
+                    3
+                }
                 word => {
                     options.propagation = Some(propagation(word)?);
-                    3
+                    4
                 }
             };
             let first = seen.get_mut(kind)?;
@@ -120,35 +126,6 @@ pub(crate) fn mount_point(path: &str) -> Result<String, ValueError> {
     Ok(path.to_owned())
 }
 
-/// `--tmpfs target[:options]`.
-pub(crate) fn tmpfs(text: &str) -> Result<MountRequest, ValueError> {
-    let (target, words) = text.split_once(':').unwrap_or((text, ""));
-    let target = mount_point(target)?;
-    let (mut size, mut mode, mut exec, mut read_only) = (None, None, false, false);
-    for word in words.split(',').filter(|_| !words.is_empty()) {
-        let invalid = || ValueError::new(format!("invalid tmpfs option {word:?}"));
-        match word.split_once('=').unwrap_or((word, "")) {
-            ("size", value) => size = Some(bytes(value).map_err(|_| invalid())?),
-            ("mode", value) => mode = Some(permissions(value).ok_or_else(invalid)?),
-            ("exec", "") => exec = true,
-            ("noexec", "") => exec = false,
-            ("ro", "") => read_only = true,
-            ("rw", "") => read_only = false,
-            // Always so.
-            ("nosuid" | "nodev", "") => {}
-            _ => return Err(invalid()),
-        }
-    }
-    let source = MountSource::Tmpfs { size, mode, exec };
-    Ok(MountRequest { source, target, read_only, propagation: None })
-}
-
-/// Permission bits as an octal number.
-pub(crate) fn permissions(text: &str) -> Option<u32> {
-    let bits = text.bytes().all(|byte| byte.is_ascii_digit()).then_some(text)?;
-    u32::from_str_radix(bits, 8).ok().filter(|bits| *bits <= 0o7777)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::tests::check;
@@ -189,6 +166,8 @@ mod tests {
                 ("/a:/b:rprivate", with(Propagation::Private, bind("/a", "/b"))),
                 ("data:/b", named(Some("data"), "/b")),
                 ("data:/b:ro", read_only(named(Some("data"), "/b"))),
+                ("data:/b:nocopy", named(Some("data"), "/b")),
+                ("data:/b:ro,nocopy", read_only(named(Some("data"), "/b"))),
                 ("/b", named(None, "/b")),
             ],
             &[
@@ -199,6 +178,9 @@ mod tests {
                 ("/a:/b:x", "invalid mode: x"),
                 ("/a:/b:ro,rw", "invalid mode: ro,rw"),
                 ("/a:/b:ro,", "invalid mode: ro,"),
+                ("/a:nocopy", "invalid volume specification: '/a:nocopy'"),
+                ("/a:/b:nocopy", "invalid mode: nocopy"),
+                ("data:/b:nocopy,nocopy", "invalid mode: nocopy,nocopy"),
                 ("data:/b:rslave", "invalid mode: rslave"),
                 (
                     "/a:relative",
@@ -226,33 +208,6 @@ mod tests {
                      \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a host \
                      directory, use absolute path",
                 ),
-            ],
-        );
-    }
-
-    #[test]
-    fn memory_file_systems() {
-        let request = |size, mode, exec| MountRequest {
-            source: MountSource::Tmpfs { size, mode, exec },
-            ..bind("", "/p")
-        };
-        check(
-            tmpfs,
-            &[
-                ("/p", request(None, None, false)),
-                ("/p:size=64m,mode=1777,exec", request(Some(64 << 20), Some(0o1777), true)),
-                ("/p:rw,nosuid,nodev,noexec", request(None, None, false)),
-                ("/p:ro", MountRequest { read_only: true, ..request(None, None, false) }),
-            ],
-            &[
-                ("relative", "invalid mount path: 'relative' mount path must be absolute"),
-                ("/", "invalid specification: destination can't be '/'"),
-                ("/p:size=x", "invalid tmpfs option \"size=x\""),
-                ("/p:mode=9", "invalid tmpfs option \"mode=9\""),
-                ("/p:mode=77777", "invalid tmpfs option \"mode=77777\""),
-                ("/p:suid", "invalid tmpfs option \"suid\""),
-                ("/p:uid=1", "invalid tmpfs option \"uid=1\""),
-                ("/p:exec=no", "invalid tmpfs option \"exec=no\""),
             ],
         );
     }

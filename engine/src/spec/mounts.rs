@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tmpfs_is_as_strict_as_docker_s_unless_more_is_asked_for() {
+    fn a_tmpfs_is_strict_unless_more_is_asked_for() {
         let strict = ["nosuid", "nodev", "noexec", "mode=1777"];
         assert_eq!(tmpfs_options(&TmpfsOptions::default()), strict);
         let wanted = TmpfsOptions {

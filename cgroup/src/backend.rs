@@ -64,6 +64,25 @@ pub(crate) fn wait_until(
     }
 }
 
+/// The end of a freeze: whatever kept the processes from standing still, they go on again.
+pub(crate) fn frozen_or_thawed(
+    stand_still: Result<bool, Error>,
+    timeout: Error,
+    thaw: impl FnOnce() -> Result<(), Error>,
+) -> Result<(), Error> {
+    let error = match stand_still {
+        Ok(true) => return Ok(()),
+        Ok(false) => None,
+        Err(error) => Some(error),
+    };
+    let thawed = thaw();
+    // The first error is the cause; a group that is gone refuses the thaw too.
+    match error {
+        Some(error) => Err(error),
+        None => thawed.and(Err(timeout)),
+    }
+}
+
 /// The processes in a directory and those below it. A group that is gone has none.
 pub(crate) fn pids_below(directory: &Path) -> Result<BTreeSet<u32>, Error> {
     let mut pids = BTreeSet::new();
@@ -146,4 +165,28 @@ pub(crate) fn io_cause(error: &(dyn std::error::Error + 'static)) -> io::Error {
         cause = inner.source();
     }
     io::Error::other(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_complete_freeze_is_not_thawed() {
+        let timeout = || Error::FreezeTimeout { directory: "/g".into(), after: Duration::ZERO };
+        let broken = || Error::Parse { file: "/g/freezer.state".into(), text: "?".into() };
+        let settle = |stand_still, thawed: Result<(), Error>| {
+            let mut thaws = 0;
+            let result = frozen_or_thawed(stand_still, timeout(), || {
+                thaws += 1;
+                thawed
+            });
+            (result, thaws)
+        };
+        assert!(matches!(settle(Ok(true), Ok(())), (Ok(()), 0)));
+        assert!(matches!(settle(Ok(false), Ok(())), (Err(Error::FreezeTimeout { .. }), 1)));
+        assert!(matches!(settle(Err(broken()), Ok(())), (Err(Error::Parse { .. }), 1)));
+        // Processes that may still be frozen are worse than a late freeze.
+        assert!(matches!(settle(Ok(false), Err(broken())), (Err(Error::Parse { .. }), 1)));
+    }
 }

@@ -69,7 +69,8 @@ impl DeviceProgram {
 
     /// Loads the program and attaches it to a v2 group's directory (bpf(2), `BPF_PROG_LOAD` and
     /// `BPF_PROG_ATTACH` with `BPF_F_ALLOW_MULTI`, so that programs of the groups above still
-    /// count). It goes away with the group.
+    /// count). It goes away with the group. Each call adds a program, and all of them must allow: a
+    /// further one can only take access away.
     ///
     /// # Errors
     /// [`Error::DeviceProgram`], [`Error::Open`]. Needs `CAP_BPF` and `CAP_NET_ADMIN`, or

@@ -13,11 +13,11 @@ use crate::error::Error;
 use crate::file;
 use crate::hierarchy::{Hierarchies, Mode, Version};
 use crate::hybrid::Hybrid;
-use crate::limits::{Bound, Limits};
+use crate::limits::Limits;
 use crate::plan::{Group, Plan};
-use crate::rules;
 use crate::setting::Setting;
 use crate::stats::Stats;
+use crate::update;
 use crate::v1::V1;
 use crate::v2::V2;
 
@@ -129,30 +129,10 @@ impl Cgroup {
     ///
     /// # Errors
     /// As [`Plan::new`] and [`Setting::apply`]. Earlier settings stay when a later one fails.
+    /// [`Error::Unsupported`] for device rules on v2, where a further program could never give
+    /// access back.
     pub fn update(&self, limits: &Limits) -> Result<(), Error> {
-        limits.check()?;
-        let mut settings = rules::settings(&self.groups, limits)?;
-        self.raise_swap_first(limits, &mut settings)?;
-        settings.iter().try_for_each(Setting::apply)
-    }
-
-    /// v1 refuses a memory limit above memory plus swap, and the reverse: which of the two goes
-    /// first depends on whether the limits grow.
-    fn raise_swap_first(&self, limits: &Limits, settings: &mut [Setting]) -> Result<(), Error> {
-        let is = |setting: &Setting, name: &str| setting.file.ends_with(name);
-        let memory = settings.iter().position(|s| is(s, "memory.limit_in_bytes"));
-        let swap = settings.iter().position(|s| is(s, "memory.memsw.limit_in_bytes"));
-        let (Some(memory), Some(swap)) = (memory, swap) else { return Ok(()) };
-        let now = self.stats()?.memory_limit;
-        let grows = match (now, limits.memory) {
-            (Some(Bound::At(now)), Some(Bound::At(next))) => next > now,
-            (Some(Bound::At(_)), Some(Bound::Max)) => true,
-            _ => false,
-        };
-        if grows {
-            settings.swap(memory, swap);
-        }
-        Ok(())
+        update::update(&self.groups, limits)
     }
 
     /// The `tasks` files of the v1 groups, open for writing and close-on-exec, for
@@ -238,9 +218,11 @@ impl Cgroup {
         self.backend.stats()
     }
 
-    /// How many processes the kernel has killed for want of memory, so far (v1
-    /// `memory.oom_control`, v2 `memory.events`). `None` without the memory controller. Ask before
-    /// [`Cgroup::destroy`].
+    /// How many processes the kernel has killed for want of memory, so far. `None` without the
+    /// memory controller. Ask before [`Cgroup::destroy`].
+    ///
+    /// v1's `memory.oom_control` counts the processes of this group only, v2's `memory.events`
+    /// those of the groups below too: they differ where a container makes groups of its own.
     ///
     /// # Errors
     /// [`Error::Read`], [`Error::Parse`].

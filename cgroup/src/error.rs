@@ -201,6 +201,9 @@ impl Error {
                 "move the processes of that group into a child group, or choose another parent \
                  group",
             ),
+            Self::ReadBack { controller, .. } if controller == "cpuset" => {
+                Some("ask only for what the parent group has: see its cpuset.*.effective files")
+            }
             Self::Write { usage: Some(_), .. } => Some("stop processes first, or ask for more"),
             Self::Create { source, .. } | Self::Write { source, .. } => {
                 match source.raw_os_error()? {

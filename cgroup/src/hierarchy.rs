@@ -37,6 +37,8 @@ pub struct Hierarchy {
     pub(crate) root: PathBuf,
     pub(crate) own: PathBuf,
     pub(crate) controllers: Vec<String>,
+    /// What a v2 tree's mounted top distributes already, when it is not the real root.
+    nested: Option<Vec<String>>,
 }
 
 impl Hierarchy {
@@ -66,6 +68,12 @@ impl Hierarchy {
         self.controllers.iter().any(|known| known == controller)
     }
 
+    /// True when the mounted top can distribute a controller even with processes in it (only the
+    /// real root can), or does so already.
+    pub(crate) fn distributes_freely(&self, controller: &str) -> bool {
+        self.nested.as_ref().is_none_or(|enabled| enabled.iter().any(|name| name == controller))
+    }
+
     /// The directory of our own group.
     pub(crate) fn own_directory(&self) -> Result<PathBuf, Error> {
         match self.own.strip_prefix(&self.root) {
@@ -87,13 +95,13 @@ pub struct Hierarchies {
 }
 
 impl Hierarchies {
-    /// Looks at this process: two or three small files of `/proc` and cgroupfs, no directory walk.
+    /// Looks at this process: a few small files of `/proc` and cgroupfs, no directory walk.
     ///
     /// A host without any hierarchy is [`Mode::None`], not an error.
     ///
     /// # Errors
-    /// [`Error::Read`] when `/proc/self/mountinfo`, `/proc/self/cgroup` or v2's
-    /// `cgroup.controllers` cannot be read.
+    /// [`Error::Read`] when `/proc/self/mountinfo`, `/proc/self/cgroup` or the files of v2's
+    /// mounted top cannot be read.
     pub fn detect() -> Result<Self, Error> {
         let mounts = file::read(Path::new("/proc/self/mountinfo"))?;
         let groups = file::read(Path::new("/proc/self/cgroup"))?;
@@ -101,7 +109,12 @@ impl Hierarchies {
         match found.v2() {
             Some(v2) => {
                 let controllers = file::read(&v2.mount_point.join("cgroup.controllers"))?;
-                Ok(found.with_v2_controllers(&controllers))
+                let nested = distributed_below_root(&v2.mount_point)?;
+                let found = found.with_v2_controllers(&controllers);
+                Ok(match nested {
+                    Some(distributed) => found.with_v2_nested(&distributed),
+                    None => found,
+                })
             }
             None => Ok(found),
         }
@@ -131,6 +144,7 @@ impl Hierarchies {
                 root: mount.root(),
                 own: PathBuf::from(membership.group),
                 controllers: membership.controllers.iter().map(|&c| c.to_owned()).collect(),
+                nested: None,
             };
             keep_widest(&mut all, found);
         }
@@ -141,8 +155,17 @@ impl Hierarchies {
     #[must_use]
     pub fn with_v2_controllers(mut self, cgroup_controllers: &str) -> Self {
         for hierarchy in self.all.iter_mut().filter(|h| h.version == Version::V2) {
-            hierarchy.controllers =
-                cgroup_controllers.split_ascii_whitespace().map(str::to_owned).collect();
+            hierarchy.controllers = words(cgroup_controllers);
+        }
+        self
+    }
+
+    /// Says that the top of v2 as it is mounted here is not the real root (in a cgroup namespace),
+    /// with its `cgroup.subtree_control`: what it distributes already.
+    #[must_use]
+    pub fn with_v2_nested(mut self, cgroup_subtree_control: &str) -> Self {
+        for hierarchy in self.all.iter_mut().filter(|h| h.version == Version::V2) {
+            hierarchy.nested = Some(words(cgroup_subtree_control));
         }
         self
     }
@@ -180,6 +203,19 @@ impl Hierarchies {
             .iter()
             .filter(|h| directory.starts_with(&h.mount_point) && directory != h.mount_point)
             .max_by_key(|h| h.mount_point.as_os_str().len())
+    }
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split_ascii_whitespace().map(str::to_owned).collect()
+}
+
+/// The `cgroup.subtree_control` of a v2 group; `None` for the real root, the only group without
+/// `cgroup.type`.
+fn distributed_below_root(top: &Path) -> Result<Option<String>, Error> {
+    match file::read_if_there(&top.join("cgroup.type"))? {
+        Some(_) => file::read(&top.join("cgroup.subtree_control")).map(Some),
+        None => Ok(None),
     }
 }
 

@@ -4,11 +4,14 @@ use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, wait_until};
 use crate::error::Error;
 use crate::stats::Stats;
 use crate::v1::V1;
 use crate::v2::V2;
+
+/// How long processes outside of the unified tree are hunted.
+const HUNT: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(crate) struct Hybrid {
@@ -24,7 +27,9 @@ impl Hybrid {
     /// True when a process is in the v1 groups only: it was brought there by the `tasks` files and
     /// not by CLONE_INTO_CGROUP, so the unified tree does not reach it.
     fn has_strays(&self) -> Result<bool, Error> {
-        Ok(!self.v1.pids()?.is_subset(&self.v2.pids()?))
+        // In this order a process that ends in between is not taken for a stray.
+        let reached = self.v2.pids()?;
+        Ok(!self.v1.pids()?.is_subset(&reached))
     }
 }
 
@@ -39,10 +44,12 @@ impl Backend for Hybrid {
 
     fn freeze(&self, timeout: Duration) -> Result<(), Error> {
         self.v2.freeze(timeout)?;
-        if !self.has_strays()? {
-            return Ok(());
-        }
-        self.v1.freeze(timeout).or_else(|error| self.v2.thaw().and(Err(error)))
+        let rest = match self.has_strays() {
+            Ok(true) => self.v1.freeze(timeout),
+            Ok(false) => Ok(()),
+            Err(error) => Err(error),
+        };
+        rest.or_else(|error| self.v2.thaw().and(Err(error)))
     }
 
     fn thaw(&self) -> Result<(), Error> {
@@ -55,9 +62,16 @@ impl Backend for Hybrid {
     }
 
     fn kill_all(&self) -> Result<(), Error> {
-        let strays = self.has_strays()?;
-        self.v2.kill_all()?;
-        if strays { self.v1.kill_all() } else { Ok(()) }
+        // Looked for after the kill, since a stray may come until then; and again after each hunt.
+        // Who is still there at the end has its SIGKILL and waits in the kernel.
+        wait_until(HUNT, || {
+            self.v2.kill_all()?;
+            if !self.has_strays()? {
+                return Ok(true);
+            }
+            self.v1.kill_all().map(|()| false)
+        })
+        .map(drop)
     }
 
     fn pids(&self) -> Result<BTreeSet<u32>, Error> {

@@ -62,6 +62,7 @@ mod setting;
 mod stats;
 #[allow(unsafe_code)]
 mod sys;
+mod update;
 mod v1;
 mod v2;
 

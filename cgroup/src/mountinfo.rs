@@ -94,8 +94,7 @@ fn unescape(text: &str) -> PathBuf {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&byte, tail)) = rest.split_first() {
-        let code = tail.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
-        match code.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+        match tail.get(..3).and_then(octal) {
             Some(code) if byte == b'\\' => {
                 bytes.push(code);
                 rest = tail.get(3..).unwrap_or_default();
@@ -107,6 +106,14 @@ fn unescape(text: &str) -> PathBuf {
         }
     }
     PathBuf::from(OsString::from_vec(bytes))
+}
+
+/// Digits only: `from_str_radix` would take a sign too.
+fn octal(digits: &[u8]) -> Option<u8> {
+    digits.iter().try_fold(0_u8, |code, digit| match digit {
+        b'0'..=b'7' => code.checked_mul(8)?.checked_add(digit - b'0'),
+        _ => None,
+    })
 }
 
 /// True when a path has `..` in it.
@@ -121,7 +128,9 @@ mod tests {
     #[test]
     fn octal_escapes_are_undone() {
         assert_eq!(unescape(r"/a\040b\134c"), PathBuf::from(r"/a b\c"));
-        assert_eq!(unescape(r"/a\9"), PathBuf::from(r"/a\9"));
+        for literal in [r"/a\9", r"/a\+12", r"/a\777", r"/a\04", "/a\\"] {
+            assert_eq!(unescape(literal), PathBuf::from(literal));
+        }
     }
 
     #[test]

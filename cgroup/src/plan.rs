@@ -19,7 +19,9 @@ const V1_ALWAYS: [&str; 6] = ["memory", "pids", "cpu", "cpuacct", "devices", "fr
 /// v1 controllers that join when a limit asks.
 const V1_ON_DEMAND: [&str; 3] = ["cpuset", "blkio", "hugetlb"];
 
-/// v2 controllers that every container's group has where they are available: they count.
+/// v2 controllers that every container's group has where they are available: they count. Below a
+/// mounted top that is not the real root only those that it distributes already: with processes in
+/// it (ours, perhaps) it could distribute no more, and nothing but counting would be lost.
 const V2_ALWAYS: [&str; 3] = ["memory", "pids", "cpu"];
 
 /// One directory of the container in one hierarchy.
@@ -92,29 +94,24 @@ impl Plan {
         if mode == Mode::None {
             return Err(Error::NoHierarchy);
         }
-        let known = |h: &&Hierarchy| {
-            V1_ALWAYS.iter().chain(&V1_ON_DEMAND).any(|controller| h.has(controller))
+        let joins = |h: &&Hierarchy| {
+            let asked = |name: &&&str| rules::ask_for(limits, name);
+            V1_ALWAYS.iter().chain(V1_ON_DEMAND.iter().filter(asked)).any(|name| h.has(name))
         };
-        let candidates = hierarchies.v1().filter(known).chain(hierarchies.v2());
-        let mut groups = candidates
+        let mut groups = hierarchies
+            .v1()
+            .filter(joins)
+            .chain(hierarchies.v2())
             .map(|hierarchy| place(hierarchy, parent, id))
             .collect::<Result<Vec<_>, _>>()?;
         let mut settings = rules::settings(&groups, limits)?;
-        let used = |group: &Group| {
-            let in_group = |s: &Setting| s.file.starts_with(&group.directory);
-            settings.iter().any(in_group)
-        };
-        let joins = |group: &Group| match group.version {
-            Version::V1 => V1_ALWAYS.iter().any(|name| group.has(name)) || used(group),
-            Version::V2 => true,
-        };
-        groups = groups.into_iter().filter(joins).collect();
         if let Some(v2) = groups.iter_mut().find(|group| group.version == Version::V2) {
             v2.controllers.retain(|name| {
                 let asked = settings.iter().any(|setting| {
                     setting.controller == *name && setting.file.starts_with(&v2.directory)
                 });
-                V2_ALWAYS.contains(&name.as_str()) || asked
+                let counts = V2_ALWAYS.contains(&name.as_str());
+                asked || counts && hierarchies.v2().is_some_and(|h| h.distributes_freely(name))
             });
             let enable = enable_settings(v2);
             settings.splice(..0, enable);

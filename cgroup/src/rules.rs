@@ -16,6 +16,16 @@ const PAGE: u64 = 65_536;
 /// The largest and smallest `cpu.shares`; the kernel clamps silently.
 const SHARES: std::ops::RangeInclusive<u64> = 2..=262_144;
 
+/// True when a limit asks for a v1 controller that containers do not join otherwise.
+pub(crate) fn ask_for(limits: &Limits, v1_controller: &str) -> bool {
+    match v1_controller {
+        "cpuset" => limits.cpuset_cpus.is_some() || limits.cpuset_mems.is_some(),
+        "blkio" => limits.blkio_weight.is_some() || !limits.throttles.is_empty(),
+        "hugetlb" => !limits.hugetlb.is_empty(),
+        _ => false,
+    }
+}
+
 /// The writes for these limits into these groups.
 pub(crate) fn settings(groups: &[Group], limits: &Limits) -> Result<Vec<Setting>, Error> {
     let mut out = Writes { groups, settings: Vec::new() };
@@ -126,11 +136,13 @@ impl<'a> Writes<'a> {
                     self.push(group, "cpu.cfs_quota_us", v1_number(quota), Check::Exact);
                 }
             }
-            Version::V2 => {
-                let quota = limits.cpu_quota.unwrap_or(Bound::Max);
-                let period = limits.cpu_period.unwrap_or(100_000);
-                self.push(group, "cpu.max", format!("{quota} {period}"), Check::Exact);
-            }
+            Version::V2 => match (limits.cpu_quota.unwrap_or(Bound::Max), limits.cpu_period) {
+                (quota, Some(period)) => {
+                    self.push(group, "cpu.max", format!("{quota} {period}"), Check::Exact);
+                }
+                // The kernel keeps the period, and shows it behind the quota.
+                (quota, None) => self.push(group, "cpu.max", quota.to_string(), Check::Line),
+            },
         }
         Ok(())
     }
@@ -142,7 +154,11 @@ impl<'a> Writes<'a> {
         ] {
             if let Some(list) = list {
                 let group = self.group(limit, "cpuset", "cpuset")?;
-                self.push(group, file, list.clone(), Check::List);
+                let check = match group.version {
+                    Version::V1 => Check::List,
+                    Version::V2 => Check::Effective,
+                };
+                self.push(group, file, list.clone(), check);
             }
         }
         Ok(())
@@ -206,10 +222,15 @@ impl<'a> Writes<'a> {
                 limit: "a file of cgroup v2",
                 controller: format!("{controller} (v2)"),
             })?;
-            // Files that list several entries show the value as one line of them.
-            let check =
-                if value.contains(char::is_whitespace) { Check::Line } else { Check::Exact };
-            let check = if controller == "memory" { Check::Bytes(PAGE) } else { check };
+            let check = match file.as_str() {
+                // An empty list is "as the parent group".
+                "cpuset.cpus" | "cpuset.mems" if !value.trim().is_empty() => Check::Effective,
+                "cpu.max" => Check::Line,
+                _ if controller == "memory" => Check::Bytes(PAGE),
+                // Files that list several entries show the value as one line of them.
+                _ if value.contains(char::is_whitespace) => Check::Line,
+                _ => Check::Exact,
+            };
             self.push(group, file, value.clone(), check);
         }
         Ok(())

@@ -44,17 +44,20 @@ pub(crate) enum Check {
     Bytes(u64),
     /// The kernel rewrites lists: `0,1` becomes `0-1`.
     List,
+    /// A list in a v2 cpuset: the file keeps what was asked for, `FILE.effective` what the groups
+    /// above grant of it.
+    Effective,
     /// One line among others has all the words.
     Line,
 }
 
 impl Setting {
-    /// Writes, then reads the value back: a limit that the kernel took but did not keep is an
-    /// error too.
+    /// Writes, then reads the value back: a limit that the kernel took but does not keep, or does
+    /// not grant (a v2 cpuset beyond the parent's), is an error too. What was written stays.
     ///
     /// # Errors
     /// [`Error::Write`] (with the memory in use when the kernel could not reclaim enough),
-    /// [`Error::ReadBack`], [`Error::Enable`], [`Error::DeviceProgram`].
+    /// [`Error::ReadBack`], [`Error::Enable`], [`Error::Read`], [`Error::DeviceProgram`].
     pub fn apply(&self) -> Result<(), Error> {
         match &self.action {
             Action::Write(check) => self.write_and_check(*check),
@@ -85,6 +88,10 @@ impl Setting {
             }
             Err(error) => return Err(self.write_error(error)),
         };
+        let found = match check {
+            Check::Effective => file::read(&self.file.with_added_extension("effective"))?,
+            _ => found,
+        };
         if check.accepts(&self.value, found.trim_end()) {
             return Ok(());
         }
@@ -108,12 +115,25 @@ impl Setting {
         if wanted.is_empty() {
             return Ok(());
         }
+        if self.has_inner_processes()? {
+            return Err(error(io::Error::from_raw_os_error(libc::EBUSY)));
+        }
         let found = file::write_and_read_back(&self.file, &wanted).map_err(error)?;
         if missing(&found).is_empty() {
             Ok(())
         } else {
             Err(self.read_back_error(found.trim_end()))
         }
+    }
+
+    /// The kernel refuses memory and io by itself in a group with processes, but not cpu, cpuset
+    /// and pids: those make it a thread root, below which no process can be started. The real root,
+    /// without `cgroup.type`, may have processes.
+    fn has_inner_processes(&self) -> Result<bool, Error> {
+        if file::read_if_there(&self.file.with_file_name("cgroup.type"))?.is_none() {
+            return Ok(false);
+        }
+        Ok(!file::read(&self.file.with_file_name("cgroup.procs"))?.trim().is_empty())
     }
 
     fn write_lines(&self) -> Result<(), Error> {
@@ -173,7 +193,9 @@ impl Check {
         match self {
             Self::Exact => written == found,
             Self::Bytes(page) => bytes_agree(written, found, page),
-            Self::List => intervals(written).is_some_and(|list| intervals(found) == Some(list)),
+            Self::List | Self::Effective => {
+                intervals(written).is_some_and(|list| intervals(found) == Some(list))
+            }
             Self::Line => found.lines().any(|line| has_words(line, written)),
         }
     }

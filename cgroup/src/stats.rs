@@ -172,7 +172,7 @@ fn number(group: &Group, name: &str) -> Result<Option<u64>, Error> {
 }
 
 /// v1 shows "no limit" as a number near 2^63.
-fn bound(group: &Group, name: &str) -> Result<Option<Bound>, Error> {
+pub(crate) fn bound(group: &Group, name: &str) -> Result<Option<Bound>, Error> {
     const UNLIMITED: u64 = 1 << 62;
     let path = group.file(name);
     let Some(text) = file::read_if_there(&path)? else { return Ok(None) };

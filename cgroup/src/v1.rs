@@ -8,7 +8,7 @@ use std::time::Duration;
 use cgroups_rs::FreezerState;
 use cgroups_rs::fs::freezer::FreezerController;
 
-use crate::backend::{Backend, io_cause, pids_below, signal_all, wait_until};
+use crate::backend::{Backend, frozen_or_thawed, io_cause, pids_below, signal_all, wait_until};
 use crate::error::Error;
 use crate::file;
 use crate::plan::Group;
@@ -65,17 +65,14 @@ impl Backend for V1 {
             directory: directory.to_owned(),
             source: io_cause(&error),
         };
-        let all_stand_still = wait_until(timeout, || {
+        let stand_still = wait_until(timeout, || {
             // Each write looks at the processes anew: one that was forked or was in the middle of
             // a system call at the first is caught by the next.
             freezer.freeze().map_err(failed)?;
             Ok(matches!(freezer.state().map_err(failed)?, FreezerState::Frozen))
-        })?;
-        if all_stand_still {
-            return Ok(());
-        }
-        self.thaw()?;
-        Err(Error::FreezeTimeout { directory: directory.to_owned(), after: timeout })
+        });
+        let late = Error::FreezeTimeout { directory: directory.to_owned(), after: timeout };
+        frozen_or_thawed(stand_still, late, || self.thaw())
     }
 
     fn thaw(&self) -> Result<(), Error> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use cgroups_rs::fs::freezer::FreezerController;
 
-use crate::backend::{Backend, io_cause, pids_below, signal_all, wait_until};
+use crate::backend::{Backend, frozen_or_thawed, io_cause, pids_below, signal_all, wait_until};
 use crate::error::Error;
 use crate::file;
 use crate::plan::Group;
@@ -68,15 +68,13 @@ impl Backend for V2 {
         self.set_frozen(true)?;
         // cgroup.freeze only repeats what was asked for; cgroup.events says what is.
         let events = self.group.file("cgroup.events");
-        let all_stand_still = wait_until(timeout, || {
+        let stand_still = wait_until(timeout, || {
             let text = file::read(&events)?;
             Ok(stats::keyed(&events, &text, "frozen")? == Some(1))
-        })?;
-        if all_stand_still {
-            return Ok(());
-        }
-        self.set_frozen(false)?;
-        Err(Error::FreezeTimeout { directory: self.group.directory.clone(), after: timeout })
+        });
+        let directory = self.group.directory.clone();
+        let late = Error::FreezeTimeout { directory, after: timeout };
+        frozen_or_thawed(stand_still, late, || self.set_frozen(false))
     }
 
     fn thaw(&self) -> Result<(), Error> {

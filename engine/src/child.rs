@@ -43,6 +43,7 @@ impl Recipe<'_> {
             ChildStep::CloseDescriptors => self.gate.close_others(),
             ChildStep::Loopback => minidock_net::loopback_up(),
             ChildStep::Terminal(terminal) => terminal::make(*terminal, self.gate),
+            ChildStep::Null(streams) => terminal::null(*streams),
             ChildStep::Gate => self.gate.wait(),
             ChildStep::ParentLives => self.gate.check(),
             ChildStep::Init => self.init.stay(),

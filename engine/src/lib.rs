@@ -34,6 +34,7 @@ mod options;
 mod plan;
 #[cfg(test)]
 mod plan_snapshots;
+mod relay;
 mod rollback;
 mod run;
 mod shell;
@@ -76,6 +77,12 @@ impl Engine {
     #[must_use]
     pub fn new(root: PathBuf, state: PathBuf) -> Self {
         Self { root, state: state::StateDir::new(state) }
+    }
+
+    /// Makes the directories, which only their owner can enter.
+    fn prepare(&self) -> Result<(), Error> {
+        state::make_private(&self.root)?;
+        self.state.prepare()
     }
 
     /// Runs a container in the foreground, as the caller's own program: standard input, output

@@ -11,11 +11,9 @@ use minidock_ns::Namespaces;
 use oci_spec::runtime::LinuxNamespaceType;
 
 use crate::host::{Host, NetworkFacts};
-use crate::plan::{ChildStep, HostStep, Plan, Program};
+use crate::plan::{ChildStep, HostStep, Plan, Program, Stdio};
 use crate::spec::Container;
 use crate::{ContainerId, Error, NetworkMode};
-
-pub(crate) use process::Stdio;
 
 /// Everything about the host that the plan depends on.
 #[derive(Debug)]
@@ -49,7 +47,7 @@ pub(crate) fn lower(container: &Container, facts: &Facts<'_>) -> Result<Plan, Er
 
     let mut child = process::start(container, process, &cgroup, facts)?;
     child.extend(mounts::lower(container, linux, &cgroup, facts)?.into_iter().map(ChildStep::Fs));
-    child.extend(process::terminal(process, facts));
+    child.extend(process::streams(process, facts));
     child.extend(process::finish(container, process, &program)?);
     let host = host_steps(container, linux, &cgroup, facts)?;
     Ok(Plan { host, child, cgroup, program, scratch: facts.state.to_owned() })
@@ -80,7 +78,12 @@ fn host_steps(
         steps.push(directory(container.directory.join(mounts::UPPER), 0o755));
         steps.push(directory(container.directory.join(mounts::WORK), 0o700));
     }
-    steps.extend(container.volumes.iter().map(|volume| directory(volume.path.clone(), 0o755)));
+    for volume in &container.volumes {
+        if let (true, Some(parent)) = (volume.private, volume.path.parent()) {
+            steps.push(directory(parent.to_owned(), 0o700));
+        }
+        steps.push(directory(volume.path.clone(), 0o755));
+    }
     steps.push(HostStep::Cgroups(cgroup.directories()));
     steps.extend(cgroup.settings().iter().cloned().map(HostStep::Limit));
     steps.push(HostStep::Clone {

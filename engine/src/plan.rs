@@ -47,6 +47,8 @@ pub(crate) enum ChildStep {
     Loopback,
     /// The container's own terminal becomes standard input, output and error.
     Terminal(Terminal),
+    /// The container's own null device becomes standard input, output, error: those that are true.
+    Null([bool; 3]),
     /// Waits for the parent's half: the network.
     Gate,
     /// The parent lives, or its death has sent the signal that was asked for.
@@ -64,6 +66,32 @@ pub(crate) struct Terminal {
     pub(crate) size: Option<(u16, u16)>,
     /// Who may open it by name.
     pub(crate) owner: u32,
+}
+
+/// Where the three standard streams come from.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Stdio {
+    pub(crate) input: Stream,
+    pub(crate) output: Stream,
+    pub(crate) error: Stream,
+}
+
+/// One of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Stream {
+    /// The container's own null device.
+    #[default]
+    Null,
+    /// What the parent has at that number.
+    Inherited,
+    /// A descriptor of the parent's.
+    Descriptor(i32),
+}
+
+impl Stdio {
+    pub(crate) fn all(&self) -> [Stream; 3] {
+        [self.input, self.output, self.error]
+    }
 }
 
 /// What is executed in the end.
@@ -130,6 +158,7 @@ impl ChildStep {
             Self::CloseDescriptors => "minidock_ns::ChildGate::close_others",
             Self::Loopback => "minidock_net::loopback_up",
             Self::Terminal(_) => "minidock_engine::terminal",
+            Self::Null(_) => "minidock_engine::terminal::null",
             Self::Gate => "minidock_ns::ChildGate::wait",
             Self::ParentLives => "minidock_ns::ChildGate::check",
             Self::Init => "minidock_engine::init",
@@ -147,6 +176,7 @@ impl ChildStep {
             Self::CloseDescriptors => &["close_range"],
             Self::Loopback => minidock_net::LOOPBACK_UP_SYSCALLS,
             Self::Terminal(_) => crate::terminal::SYSCALLS,
+            Self::Null(_) => crate::terminal::NULL_SYSCALLS,
             Self::Gate => &["recvmsg"],
             Self::ParentLives => &["recvfrom"],
             Self::Init => minidock_ns::Init::SYSCALLS,
@@ -171,6 +201,12 @@ impl fmt::Display for ChildStep {
                 write!(f, "make a terminal of {columns}x{rows}")
             }
             Self::Terminal(_) => f.write_str("make a terminal"),
+            Self::Null(streams) => {
+                f.write_str("open /dev/null as")?;
+                let names = ["input", "output", "error"];
+                let named = names.iter().zip(streams).filter(|(_, null)| **null);
+                named.into_iter().try_for_each(|(name, _)| write!(f, " standard {name}"))
+            }
             Self::Gate => f.write_str("wait for the network"),
             Self::ParentLives => f.write_str("check that the parent lives"),
             Self::Init => f.write_str("stay as PID 1 to reap and to forward signals"),

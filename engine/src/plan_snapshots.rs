@@ -6,7 +6,8 @@ use std::path::Path;
 use minidock_cgroup::Hierarchies;
 
 use crate::host::Host;
-use crate::lower::{Facts, Stdio, lower};
+use crate::lower::{Facts, lower};
+use crate::plan::Stdio;
 use crate::*;
 
 const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";

@@ -10,8 +10,8 @@ use minidock_ns::ExitStatus;
 use crate::explain::{self, Reporter};
 use crate::host::{Host, NetworkFacts};
 use crate::launch::{self, Launch};
-use crate::lower::{self, Facts, Stdio};
-use crate::plan::Plan;
+use crate::lower::{self, Facts};
+use crate::plan::{Plan, Stdio};
 use crate::spec::{self, Container};
 use crate::state::{Claim, LeasePlace, Record};
 use crate::stdio::Prepared;
@@ -55,12 +55,19 @@ pub(crate) fn run(
     // What can fail without the kernel fails here, before the first side effect.
     id::check_name(&run.name)?;
     run.describe()?;
-    engine.state.prepare()?;
+    engine.prepare()?;
     let session = run.session()?;
     let container = run.describe()?;
+    // No signal ends this process before everything is undone.
+    let mut signals = Signals::collect()?;
     let claim = run.claim(&container)?;
-    let status = run.carry_out(container, session, &claim);
+    let status = run.carry_out(container, session, &claim, &mut signals);
     let undone = rollback::undo(&engine.state, &run.hierarchies, &claim.record);
+    drop(claim);
+    // Now there is time for what killed engines have left.
+    if let Err(error) = rollback::sweep(engine, &run.hierarchies) {
+        run.reporter.warn(&error.to_string());
+    }
     match (status, undone) {
         (Ok(status), Ok(())) => Ok(status.code()),
         (Ok(status), Err(error)) => {
@@ -166,6 +173,7 @@ impl Run<'_> {
         mut container: Container,
         session: Option<Session>,
         claim: &Claim,
+        signals: &mut Signals,
     ) -> Result<ExitStatus, Error> {
         if self.take_address(claim)? {
             container = self.describe()?;
@@ -176,21 +184,16 @@ impl Run<'_> {
         let terminal = self.options.tty;
         let prepared = Prepared::new(container.interactive, terminal)?;
         let plan = self.lower(&container, prepared.stdio)?;
-        let mut signals = Signals::collect()?;
         let launch =
             Launch { plan: &plan, reporter: &self.reporter, session, tree: tree(&container) };
         let running = launch::launch(launch, prepared.child_ends)?;
-        // Now that the container runs there is time for others that were left behind.
-        if let Err(error) = rollback::sweep(self.engine, &self.hierarchies) {
-            self.reporter.warn(&error.to_string());
-        }
         let mut relays = prepared.relays;
         if let Some(master) = &running.master {
             relays.extend(stdio::terminal_relays(master, container.interactive)?);
         }
         let interactive = container.interactive;
         let front = Front { child: &running.child, relays, master: running.master, interactive };
-        let status = match supervise(front, &mut signals) {
+        let status = match supervise(front, signals) {
             Ok(status) => status,
             Err(error) => {
                 launch::end(&running.child);

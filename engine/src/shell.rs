@@ -89,6 +89,7 @@ fn child_lines(plan: &Plan) -> String {
         match step {
             ChildStep::JoinCgroups(_)
             | ChildStep::CloseDescriptors
+            | ChildStep::Null(_)
             | ChildStep::Ns(Ns::CgroupNamespace) => {}
             ChildStep::Ns(step) => lines.extend(step.shell()),
             ChildStep::Fs(minidock_fs::Step::PivotRoot(_)) => {

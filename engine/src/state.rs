@@ -178,10 +178,18 @@ impl StateDir {
         let Ok(lock) = lock(&directory, FlockArg::LockExclusiveNonblock) else { return Ok(None) };
         match read_record(&directory) {
             Ok(record) => Ok(Some(Claim { record, _lock: lock })),
-            // Its owner died before the record was complete: nothing else was made by then.
-            Err(_) => fs::remove_dir_all(&directory)
-                .map(|()| None)
-                .map_err(|error| Error::path("remove", &directory, &error)),
+            // Its owner died before it had written the record: nothing else was made by then. Or
+            // somebody else has just removed all of it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                match fs::remove_dir_all(&directory) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        Err(Error::path("remove", &directory, &error))
+                    }
+                    _ => Ok(None),
+                }
+            }
+            Err(error) => Err(Error::path("read the record in", &directory, &error)
+                .hint("its cgroups, layer and name are left until it can be read")),
         }
     }
 }
@@ -191,12 +199,15 @@ fn write_record(directory: &Path, record: &Record) -> Result<(), Error> {
     let failed = |error: &io::Error| Error::path("write", &path, error);
     let text = serde_json::to_vec(record)
         .map_err(|error| Error::new(format!("cannot write {}: {error}", path.display())))?;
+    // Half a record is never seen.
+    let new = directory.join("state.new");
     OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(&path)
+        .open(&new)
         .and_then(|mut file| file.write_all(&text))
+        .and_then(|()| fs::rename(&new, &path))
         .map_err(|error| failed(&error))
 }
 

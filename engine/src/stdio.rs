@@ -1,26 +1,19 @@
 //! What becomes the container's standard input, output and error.
 //!
-//! A file or pipe of the caller's is handed on as it is. A terminal never is: whoever has it open
-//! can read what is typed and change its settings. The container gets a pipe instead, and this
-//! process copies.
+//! Only anonymous pipes and sockets of the caller's are handed on as they are. A terminal, a file
+//! or a device never is: through `/proc/self/fd` a process inside could read what is typed, open
+//! the file for writing, change its mode or owner, or leave a directory by `..`. The container
+//! gets a pipe instead, and a thread of this process copies.
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use rustix::fs::{FileType, fstat, fstatfs, major, minor};
 
 use crate::Error;
-use crate::lower::Stdio;
-
-/// Copies from one descriptor to another until the end of file.
-#[derive(Debug)]
-pub(crate) struct Relay {
-    pub(crate) from: OwnedFd,
-    pub(crate) to: OwnedFd,
-    /// It is the caller's input, which is nobody's once the container has ended.
-    pub(crate) input: bool,
-}
+use crate::plan::{Stdio, Stream};
+use crate::relay::Relay;
 
 /// The descriptors for the child, which the parent closes after the clone, and the copying that
 /// goes with them.
@@ -35,37 +28,39 @@ impl Prepared {
     /// With a terminal of its own the container needs nothing of the caller's.
     pub(crate) fn new(interactive: bool, terminal: bool) -> Result<Self, Error> {
         let mut prepared = Self::default();
-        prepared.stdio.input = prepared.input(interactive && !terminal)?;
-        if !terminal {
-            prepared.stdio.output =
-                prepared.output(io::stdout().is_terminal(), io::stdout().as_fd())?;
-            prepared.stdio.error =
-                prepared.output(io::stderr().is_terminal(), io::stderr().as_fd())?;
+        if terminal {
+            return Ok(prepared);
         }
+        if interactive {
+            prepared.stdio.input = prepared.input(io::stdin().as_fd())?;
+        }
+        prepared.stdio.output = prepared.output(io::stdout().as_fd())?;
+        prepared.stdio.error = prepared.output(io::stderr().as_fd())?;
         Ok(prepared)
     }
 
-    fn input(&mut self, interactive: bool) -> Result<Option<i32>, Error> {
-        if !interactive {
-            let null = std::fs::File::open("/dev/null")
-                .map_err(|error| Error::io("open", "/dev/null", &error))?;
-            return Ok(Some(self.keep(null.into())));
+    fn input(&mut self, own: BorrowedFd<'_>) -> Result<Stream, Error> {
+        match kind(own)? {
+            Kind::Anonymous => Ok(Stream::Inherited),
+            Kind::Null => Ok(Stream::Null),
+            Kind::Other => {
+                let (read, write) = pipe()?;
+                self.relays.push(Relay::new(own, write.as_fd(), true)?);
+                Ok(Stream::Descriptor(self.keep(read)))
+            }
         }
-        if !io::stdin().is_terminal() {
-            return Ok(None);
-        }
-        let (read, write) = pipe()?;
-        self.relays.push(Relay { from: duplicate(io::stdin().as_fd())?, to: write, input: true });
-        Ok(Some(self.keep(read)))
     }
 
-    fn output(&mut self, terminal: bool, own: BorrowedFd<'_>) -> Result<Option<i32>, Error> {
-        if !terminal {
-            return Ok(None);
+    fn output(&mut self, own: BorrowedFd<'_>) -> Result<Stream, Error> {
+        match kind(own)? {
+            Kind::Anonymous => Ok(Stream::Inherited),
+            Kind::Null => Ok(Stream::Null),
+            Kind::Other => {
+                let (read, write) = pipe()?;
+                self.relays.push(Relay::new(read.as_fd(), own, false)?);
+                Ok(Stream::Descriptor(self.keep(write)))
+            }
         }
-        let (read, write) = pipe()?;
-        self.relays.push(Relay { from: read, to: duplicate(own)?, input: false });
-        Ok(Some(self.keep(write)))
     }
 
     fn keep(&mut self, fd: OwnedFd) -> i32 {
@@ -75,53 +70,49 @@ impl Prepared {
     }
 }
 
+/// What a descriptor of the caller's is.
+enum Kind {
+    /// A pipe or socket without a file on the host behind it.
+    Anonymous,
+    /// The null device: the container has its own.
+    Null,
+    Other,
+}
+
+fn kind(fd: BorrowedFd<'_>) -> Result<Kind, Error> {
+    const PIPEFS: i64 = 0x5049_5045;
+    const SOCKFS: i64 = 0x534f_434b;
+    let failed =
+        |errno: rustix::io::Errno| Error::io("look at", "a standard stream", &errno.into());
+    let stat = fstat(fd).map_err(failed)?;
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Directory => {
+            return Err(Error::new("cannot use a directory as standard input, output or error"));
+        }
+        FileType::CharacterDevice if (major(stat.st_rdev), minor(stat.st_rdev)) == (1, 3) => {
+            return Ok(Kind::Null);
+        }
+        _ => {}
+    }
+    match fstatfs(fd).map_err(failed)?.f_type {
+        PIPEFS | SOCKFS => Ok(Kind::Anonymous),
+        _ => Ok(Kind::Other),
+    }
+}
+
 /// The copying between the caller's terminal and a container's.
 pub(crate) fn terminal_relays(master: &OwnedFd, interactive: bool) -> Result<Vec<Relay>, Error> {
     let (stdin, stdout) = (io::stdin(), io::stdout());
-    let relay = |from: BorrowedFd<'_>, to: BorrowedFd<'_>, input| {
-        Ok::<_, Error>(Relay { from: duplicate(from)?, to: duplicate(to)?, input })
-    };
-    let mut relays = vec![relay(master.as_fd(), stdout.as_fd(), false)?];
+    // The terminal takes as much as it has room for, and no write waits for its reader.
+    rustix::io::ioctl_fionbio(master, true)
+        .map_err(|errno| Error::io("set up", "the container's terminal", &errno.into()))?;
+    let mut relays = vec![Relay::new(master.as_fd(), stdout.as_fd(), false)?];
     if interactive {
-        relays.push(relay(stdin.as_fd(), master.as_fd(), true)?);
+        relays.push(Relay::new(stdin.as_fd(), master.as_fd(), true)?);
     }
     Ok(relays)
 }
 
-/// What became of one turn of copying.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Copied {
-    More,
-    End,
-}
-
-impl Relay {
-    /// Copies what is there. The end comes with the end of the source, when the other side of a
-    /// terminal is closed (EIO), or when nobody reads any more (EPIPE).
-    pub(crate) fn turn(&self) -> io::Result<Copied> {
-        let mut buffer = [0u8; 65536];
-        let length = match nix::unistd::read(&self.from, &mut buffer) {
-            Ok(0) | Err(Errno::EIO) => return Ok(Copied::End),
-            Err(Errno::EINTR | Errno::EAGAIN) => return Ok(Copied::More),
-            result => result?,
-        };
-        let mut rest = buffer.get(..length).unwrap_or_default();
-        while !rest.is_empty() {
-            match nix::unistd::write(&self.to, rest) {
-                Ok(written) => rest = rest.get(written..).unwrap_or_default(),
-                Err(Errno::EINTR) => {}
-                Err(Errno::EPIPE | Errno::EIO) => return Ok(Copied::End),
-                Err(errno) => return Err(errno.into()),
-            }
-        }
-        Ok(Copied::More)
-    }
-}
-
 fn pipe() -> Result<(OwnedFd, OwnedFd), Error> {
     nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(|errno| Error::io("make", "a pipe", &errno.into()))
-}
-
-fn duplicate(fd: BorrowedFd<'_>) -> Result<OwnedFd, Error> {
-    fd.try_clone_to_owned().map_err(|error| Error::io("duplicate", "a descriptor", &error))
 }

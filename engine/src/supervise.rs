@@ -1,6 +1,7 @@
 //! Being a running container's front: its signals, its terminal, its end.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use minidock_ns::{Child, ExitStatus};
 use nix::errno::Errno;
@@ -10,10 +11,14 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::Error;
 use crate::console::{self, RawMode};
-use crate::stdio::{Copied, Relay};
+use crate::relay::{Relay, Relays};
 
-/// After so many requests to end that did not end it, a container is killed.
-const PATIENCE: u32 = 3;
+/// After so many requests to end within [`IMPATIENCE`] a container is killed.
+const PATIENCE: usize = 3;
+const IMPATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a container may take to end after its output was hung up.
+const HANG_UP: Duration = Duration::from_secs(1);
 
 /// The caller's signals as a descriptor. Dropping it gives the thread its mask back.
 #[derive(Debug)]
@@ -23,10 +28,10 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// From here on signals wait, so that none is lost between here and the container's start.
+    /// From here on signals wait, so that none ends this process before it has cleaned up.
     pub(crate) fn collect() -> Result<Self, Error> {
         let failed = |errno: Errno| Error::io("collect", "signals", &errno.into());
-        // These are about this process itself.
+        // These are about this process itself, or about its place in the shell's job control.
         let own = [
             Signal::SIGSEGV,
             Signal::SIGBUS,
@@ -38,6 +43,9 @@ impl Signals {
             Signal::SIGCHLD,
             Signal::SIGPIPE,
             Signal::SIGURG,
+            Signal::SIGTSTP,
+            Signal::SIGTTIN,
+            Signal::SIGTTOU,
         ];
         let mut set = SigSet::all();
         own.iter().for_each(|signal| set.remove(*signal));
@@ -61,6 +69,8 @@ impl Signals {
 
 impl Drop for Signals {
     fn drop(&mut self) {
+        // What has arrived meanwhile was for a container that is gone.
+        while self.next().is_some() {}
         // Only an invalid argument could fail here.
         let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&self.before), None);
     }
@@ -77,83 +87,114 @@ pub(crate) struct Front<'a> {
 }
 
 /// Copies, forwards signals and waits until the container has ended and all it wrote is copied.
-pub(crate) fn supervise(mut front: Front<'_>, signals: &mut Signals) -> Result<ExitStatus, Error> {
-    let raw_mode = match front.master.is_some() && front.interactive {
+pub(crate) fn supervise(front: Front<'_>, signals: &mut Signals) -> Result<ExitStatus, Error> {
+    let Front { child, relays, master, interactive } = front;
+    let raw_mode = match master.is_some() && interactive {
         true => {
             RawMode::enter().map_err(|error| Error::io("set", "the terminal to raw", &error))?
         }
         false => None,
     };
-    let mut requests = 0;
+    let mut watch = Watch {
+        child,
+        master,
+        relays: Relays::start(relays)?,
+        requests: Vec::new(),
+        kill_at: None,
+    };
     let status = loop {
-        wait_for_something(&front, signals)?;
-        while let Some(signal) = signals.next() {
-            forward(&front, signal, &mut requests)?;
-        }
-        copy(&mut front.relays)?;
-        if let Some(status) = front.child.try_wait()? {
+        watch.wait(signals, true)?;
+        watch.forward(signals)?;
+        if let Some(status) = child.try_wait()? {
             break status;
         }
     };
-    drain(&mut front.relays)?;
+    watch.finish(signals)?;
     drop(raw_mode);
     Ok(status)
 }
 
-fn wait_for_something(front: &Front<'_>, signals: &Signals) -> Result<(), Error> {
-    let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
-    let mut descriptors = vec![readable(front.child.as_fd()), readable(signals.descriptor.as_fd())];
-    descriptors.extend(front.relays.iter().map(|relay| readable(relay.from.as_fd())));
-    match poll(&mut descriptors, PollTimeout::NONE) {
-        Ok(_) | Err(Errno::EINTR) => Ok(()),
-        Err(errno) => Err(Error::io("wait for", "the container", &errno.into())),
-    }
+struct Watch<'a> {
+    child: &'a Child,
+    master: Option<OwnedFd>,
+    relays: Relays,
+    /// When the caller has asked the container to end.
+    requests: Vec<Instant>,
+    /// When a container is killed that nobody listens to any more.
+    kill_at: Option<Instant>,
 }
 
-/// Copies from every source that has something, and forgets those that have ended.
-fn copy(relays: &mut Vec<Relay>) -> Result<bool, Error> {
-    let mut copied = false;
-    let mut failure = None;
-    relays.retain(|relay| {
-        let mut source = [PollFd::new(relay.from.as_fd(), PollFlags::POLLIN)];
-        if !matches!(poll(&mut source, PollTimeout::ZERO), Ok(1)) {
-            return true;
+impl Watch<'_> {
+    /// Waits for a signal, the end of an output and, while the container runs, for its end.
+    fn wait(&mut self, signals: &Signals, running: bool) -> Result<(), Error> {
+        let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
+        let mut descriptors =
+            vec![readable(signals.descriptor.as_fd()), readable(self.relays.ended())];
+        if running {
+            descriptors.push(readable(self.child.as_fd()));
         }
-        copied = true;
-        match relay.turn() {
-            Ok(copied) => copied == Copied::More,
-            Err(error) => {
-                failure = Some(error);
-                false
+        let timeout = match self.kill_at {
+            None => PollTimeout::NONE,
+            Some(at) => {
+                let left = at.saturating_duration_since(Instant::now()).as_millis();
+                PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO)
             }
-        }
-    });
-    match failure {
-        Some(error) => Err(Error::io("copy", "the container's output", &error)),
-        None => Ok(copied),
-    }
-}
-
-/// What the container wrote before its end is still in the pipes.
-fn drain(relays: &mut Vec<Relay>) -> Result<(), Error> {
-    relays.retain(|relay| !relay.input);
-    while copy(relays)? {}
-    Ok(())
-}
-
-fn forward(front: &Front<'_>, signal: i32, requests: &mut u32) -> Result<(), Error> {
-    if let (libc::SIGWINCH, Some(master)) = (signal, &front.master) {
-        return match console::follow_size(master) {
-            // The terminal ends with the container, which may just have ended.
-            Err(error) if error.raw_os_error() != Some(libc::EIO) => {
-                Err(Error::io("resize", "the container's terminal", &error))
-            }
-            _ => Ok(()),
         };
+        match poll(&mut descriptors, timeout) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(Error::io("wait for", "the container", &errno.into())),
+        }
+        let ended = descriptors.get(1).and_then(PollFd::any).unwrap_or(false);
+        drop(descriptors);
+        if ended && self.relays.has_failed() {
+            // Like a terminal that is closed: whoever does not end by the signal is killed.
+            self.child.kill(libc::SIGHUP)?;
+            self.kill_at.get_or_insert(Instant::now() + HANG_UP);
+        }
+        if self.kill_at.is_some_and(|at| Instant::now() >= at) {
+            self.child.kill(libc::SIGKILL)?;
+        }
+        Ok(())
     }
-    if signal == libc::SIGINT || signal == libc::SIGTERM {
-        *requests += 1;
+
+    fn forward(&mut self, signals: &mut Signals) -> Result<(), Error> {
+        while let Some(signal) = signals.next() {
+            if let (libc::SIGWINCH, Some(master)) = (signal, &self.master) {
+                match console::follow_size(master) {
+                    // The terminal ends with the container, which may just have ended.
+                    Err(error) if error.raw_os_error() != Some(libc::EIO) => {
+                        return Err(Error::io("resize", "the container's terminal", &error));
+                    }
+                    _ => continue,
+                }
+            }
+            self.child.kill(if self.is_impatient(signal) { libc::SIGKILL } else { signal })?;
+        }
+        Ok(())
     }
-    let signal = if *requests >= PATIENCE { libc::SIGKILL } else { signal };
-    Ok(front.child.kill(signal)?)
+
+    fn is_impatient(&mut self, signal: i32) -> bool {
+        if signal == libc::SIGINT || signal == libc::SIGTERM {
+            let now = Instant::now();
+            self.requests.retain(|request| now.duration_since(*request) < IMPATIENCE);
+            self.requests.push(now);
+        }
+        self.requests.len() >= PATIENCE
+    }
+
+    /// What the container wrote before its end is still in the pipes. A reader that stands still
+    /// can be given up by a signal.
+    fn finish(&mut self, signals: &mut Signals) -> Result<(), Error> {
+        self.relays
+            .stop_inputs()
+            .map_err(|error| Error::io("stop", "copying standard input", &error))?;
+        while self.relays.outputs_left() > 0 {
+            let before = self.relays.outputs_left();
+            self.wait(signals, false)?;
+            if self.relays.outputs_left() == before && signals.next().is_some() {
+                break;
+            }
+        }
+        Ok(())
+    }
 }

@@ -1,4 +1,5 @@
-//! The container's own terminal, made by the child on the container's own devpts. Child-safe.
+//! Standard streams on the container's own /dev, after pivot_root: every path here is the
+//! container's. Child-safe.
 
 use std::io;
 
@@ -27,7 +28,7 @@ pub(crate) const SYSCALLS: &[&str] = &[
     "close",
 ];
 
-/// Comes after pivot_root: every path here is the container's.
+/// A terminal on the container's own devpts; its master goes to the parent.
 pub(crate) fn make(terminal: Terminal, gate: &ChildGate) -> io::Result<()> {
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let master = open(c"/dev/pts/ptmx", flags, Mode::empty())?;
@@ -60,4 +61,31 @@ pub(crate) fn make(terminal: Terminal, gate: &ChildGate) -> io::Result<()> {
     dup2_stdout(&slave)?;
     dup2_stderr(&slave)?;
     gate.send(std::os::fd::AsFd::as_fd(&master))
+}
+
+/// The system calls of [`null`].
+pub(crate) const NULL_SYSCALLS: &[&str] =
+    &["open", "openat", "fstat", "newfstatat", "dup2", "dup3", "close"];
+
+/// The null device as those standard streams that are true.
+pub(crate) fn null(streams: [bool; 3]) -> io::Result<()> {
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let null = open(c"/dev/null", flags, Mode::empty())?;
+    let stat = fstat(&null)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::CharacterDevice
+        || (major(stat.st_rdev), minor(stat.st_rdev)) != (1, 3)
+    {
+        return Err(io::Error::from_raw_os_error(libc::ENODEV));
+    }
+    let [input, output, error] = streams;
+    if input {
+        dup2_stdin(&null)?;
+    }
+    if output {
+        dup2_stdout(&null)?;
+    }
+    if error {
+        dup2_stderr(&null)?;
+    }
+    Ok(())
 }

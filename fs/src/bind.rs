@@ -1,7 +1,7 @@
 //! Binding files and directories into the root.
 use crate::error::Error;
 use crate::flags::{MountAttr, Propagation};
-use crate::kernel::{attach, clone_tree, set_attr};
+use crate::kernel::{attach, clone_tree, refuse_procfs, set_attr};
 use crate::mount::is_directory;
 use crate::path::{HostPath, RootPath, ScratchName};
 use crate::state::State;
@@ -76,6 +76,7 @@ impl Operation for Bind {
     fn syscalls(&self) -> &'static [&'static str] {
         &[
             "open_tree",
+            "fstatfs",
             "fstat",
             "openat2",
             "mkdirat",
@@ -123,6 +124,7 @@ impl Operation for Bind {
             (false, true) => return Err(io::Error::from_raw_os_error(libc::EISDIR)),
             _ => {}
         }
+        refuse_procfs(&target)?;
         set_attr(&tree, self.attr, self.propagation, self.recursive)?;
         attach(&tree, &target)
     }

@@ -70,6 +70,15 @@ pub(crate) fn clone_tree(dir: BorrowedFd<'_>, path: &CStr, recursive: bool) -> i
     Ok(open_tree(dir, path, flags)?)
 }
 
+/// EPERM for a target on a procfs: what lies there would decide what later writes to /proc, and
+/// what hides parts of it, really reach. A link of the image may have led there.
+pub(crate) fn refuse_procfs(target: &OwnedFd) -> io::Result<()> {
+    if rustix::fs::fstatfs(target)?.f_type == rustix::fs::PROC_SUPER_MAGIC {
+        return Err(io::Error::from_raw_os_error(libc::EPERM));
+    }
+    Ok(())
+}
+
 /// Attaches a detached mount to what `target` refers to.
 pub(crate) fn attach(mount: &OwnedFd, target: &OwnedFd) -> io::Result<()> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;

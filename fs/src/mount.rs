@@ -1,7 +1,7 @@
 //! New file systems: proc, sysfs, tmpfs, devpts, mqueue, cgroup.
 use crate::error::Error;
 use crate::flags::MountAttr;
-use crate::kernel::{FsOption, attach, new_mount};
+use crate::kernel::{FsOption, attach, new_mount, refuse_procfs};
 use crate::path::{RootPath, c_value};
 use crate::state::State;
 use crate::step::Operation;
@@ -91,6 +91,7 @@ impl Operation for Mount {
             "mkdirat",
             "openat",
             "fchmod",
+            "fstatfs",
             "fstat",
             "fsopen",
             "fsconfig",
@@ -114,6 +115,7 @@ impl Operation for Mount {
         if !is_directory(&target)? {
             return Err(io::Error::from_raw_os_error(libc::ENOTDIR));
         }
+        refuse_procfs(&target)?;
         let mount = new_mount(&self.fstype, &self.source, &self.options, self.attr)?;
         attach(&mount, &target)
     }

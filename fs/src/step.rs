@@ -119,7 +119,8 @@ impl Step {
     }
 
     /// Mounts a new file system on `target` inside the root; a missing target is made. Options
-    /// go to fsconfig(2) in their order. A target that is no directory gives ENOTDIR; for `proc`
+    /// go to fsconfig(2) in their order. A target that is no directory gives ENOTDIR, one on a
+    /// procfs EPERM; for `proc`
     /// and `sysfs` a symbolic link on the way gives ELOOP, because masks and later writes rely
     /// on finding them there.
     ///
@@ -139,7 +140,8 @@ impl Step {
     /// Binds a file or directory of the host, or a scratch file, on `target` inside the root. A
     /// missing target is made: a directory for a directory, else an empty file. `recursive`
     /// takes the mounts below the source along and applies `attr` to them as well. Attributes
-    /// are added to those of the source's mount; `propagation` is kept when `None`.
+    /// are added to those of the source's mount; `propagation` is kept when `None`. A target on a
+    /// procfs gives EPERM.
     ///
     /// A directory does not go on a file (ENOTDIR), nor anything else on a directory (EISDIR).
     ///

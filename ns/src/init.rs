@@ -19,7 +19,7 @@ const NAME: &std::ffi::CStr = c"minidock-init";
 impl Init {
     /// The system calls of [`Init::stay`] up to its return in the copy.
     pub const SYSCALLS: &[&str] =
-        &["rt_sigprocmask", "clone", "setpgid", "getpid", "ioctl", "rt_sigaction"];
+        &["rt_sigprocmask", "prctl", "clone", "setpgid", "getpid", "ioctl", "rt_sigaction"];
 
     /// Looks up what [`Init::stay`] has to erase.
     ///
@@ -51,13 +51,15 @@ impl Init {
     pub fn stay(&self) -> io::Result<()> {
         sys::block_signals()?;
         sys::erase_arguments(self.arguments.clone(), NAME);
+        // Before the copy can look; its own exec makes it dumpable again.
+        sys::hide_as(NAME)?;
         let program = sys::fork()?;
         if program == 0 {
             // Its own group, or a ^C would reach it twice: from the terminal and from PID 1.
             sys::lead_foreground_group();
             return sys::reset_signals();
         }
-        match sys::hide_as(NAME).and_then(|()| sys::close_range(3, u32::MAX)) {
+        match sys::close_range(3, u32::MAX) {
             Ok(()) => serve(program),
             Err(_) => sys::exit_now(125),
         }

@@ -190,3 +190,44 @@ fn a_directory_that_the_caller_has_open_is_out_of_reach() {
     assert_eq!(std::fs::read_dir(&host).unwrap().count(), 0, "something was made on the host");
     sandbox.assert_clean();
 }
+
+#[test]
+#[ignore = "needs root: runs containers"]
+fn a_file_of_the_caller_s_as_a_stream_stays_the_caller_s() {
+    use std::os::unix::fs::PermissionsExt;
+    let sandbox = Sandbox::new();
+    let file = sandbox.path().join("file");
+    fs::write(&file, "text\n").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    let script = "cat; echo more >> /proc/self/fd/0; chmod 777 /proc/self/fd/0 /proc/self/fd/1 \
+                  /proc/self/fd/2; chown 1000 /proc/self/fd/0 /proc/self/fd/1; true";
+    let mut shell = std::process::Command::new("sh");
+    shell
+        .args(["-c", "exec \"$@\" <\"$0\" 2>>\"$0.err\""])
+        .arg(&file)
+        .arg(minidock_tests::binary());
+    shell.arg("--root").arg(sandbox.root()).arg("--state").arg(sandbox.state());
+    shell.args(["run", "--net", "none", "-i", "alpine", "sh", "-c", script]);
+    let output = sandbox.invocation(shell).output().expect_code(0);
+    assert_eq!(output.stdout, "text\n", "{output}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "text\n");
+    for path in [file.clone(), file.with_extension("err")] {
+        let mode = path.metadata().unwrap().permissions().mode() & 0o7777;
+        assert_eq!(mode, 0o644, "{}", path.display());
+    }
+    sandbox.assert_clean();
+}
+
+#[test]
+#[ignore = "needs root: runs containers"]
+fn a_link_to_proc_is_no_place_for_a_mount() {
+    let sandbox = Sandbox::new();
+    let rootfs = sandbox.path().join("rootfs");
+    fs::create_dir(&rootfs).unwrap();
+    std::os::unix::fs::symlink("/proc", rootfs.join("p")).unwrap();
+    let rootfs = rootfs.display().to_string();
+    let args = ["--net", "none", "--tmpfs", "/p/sys", "--rootfs", &rootfs, "true"];
+    let output = sandbox.run(args).expect_code(125);
+    assert!(output.stderr.contains("operation not permitted"), "{output}");
+    sandbox.assert_clean();
+}

@@ -91,3 +91,17 @@ fn signals_have_their_defaults_inside() {
         assert!(line.ends_with("\t0000000000000000"), "{output}");
     }
 }
+
+#[test]
+#[ignore = "needs root: runs containers"]
+fn a_second_signal_does_not_stop_the_clean_up() {
+    let sandbox = Sandbox::new();
+    for _ in 0..5 {
+        let running = trapping(&sandbox, "'exit 0' TERM");
+        running.signal(Signal::SIGTERM);
+        std::thread::sleep(std::time::Duration::from_millis(3));
+        running.signal(Signal::SIGTERM);
+        running.wait().expect_code(0);
+        sandbox.assert_clean();
+    }
+}

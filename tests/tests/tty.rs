@@ -117,3 +117,36 @@ fn an_input_that_is_no_terminal_is_refused() {
     assert!(output.stderr.starts_with(message), "{output}");
     sandbox.assert_clean();
 }
+
+#[test]
+#[ignore = "needs root: runs containers"]
+fn a_container_whose_terminal_nobody_reads_ends() {
+    let sandbox = Sandbox::new();
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "\"$@\" | head -1", "sh"]).arg(minidock_tests::binary());
+    shell.arg("--root").arg(sandbox.root()).arg("--state").arg(sandbox.state());
+    shell.args(["run", "--net", "none", "-t", "alpine", "yes"]);
+    let output = sandbox.invocation(shell).output().expect_code(0);
+    assert!(output.stdout.starts_with('y'), "{output}");
+    sandbox.assert_clean();
+}
+
+#[test]
+#[ignore = "needs root: runs containers"]
+fn a_program_that_does_not_read_holds_up_neither_signals_nor_the_end() {
+    let sandbox = Sandbox::new();
+    let script = "stty raw -echo; echo ready; exec sleep 60";
+    let mut terminal = terminal(&sandbox, script);
+    terminal.read_until("ready");
+    for _ in 0..20 {
+        terminal.send("x".repeat(1000));
+    }
+    for _ in 0..3 {
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(terminal.pid()).unwrap());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert_eq!(terminal.wait(), 137);
+    assert!(terminal.is_restored());
+    sandbox.assert_clean();
+}

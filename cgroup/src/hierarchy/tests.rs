@@ -125,3 +125,12 @@ fn a_directory_belongs_to_the_innermost_hierarchy() {
     assert_eq!(found.containing(Path::new("/sys/fs/cgroup/memory")), None, "the root itself");
     assert_eq!(found.containing(Path::new("/etc")), None);
 }
+
+#[test]
+fn only_the_real_root_has_no_type() {
+    let top = tempfile::tempdir().unwrap();
+    std::fs::write(top.path().join("cgroup.subtree_control"), "cpu pids\n").unwrap();
+    assert_eq!(distributed_below_root(top.path()).unwrap(), None);
+    std::fs::write(top.path().join("cgroup.type"), "domain\n").unwrap();
+    assert_eq!(distributed_below_root(top.path()).unwrap().as_deref(), Some("cpu pids\n"));
+}

@@ -216,3 +216,27 @@ fn settings_read_as_sentences_and_as_shell() {
     let devices = &plan.settings()[3];
     assert_eq!(devices.shell(), ["echo 'c 1:3 rwm' > '/cg/devices/minidock/c1/devices.allow'"; 2]);
 }
+
+#[test]
+fn a_hidden_own_group_counts_only_where_the_hierarchy_is_joined() {
+    let mounts = "9 1 0:26 / /cg/memory rw - cgroup cgroup rw,memory\n\
+                  8 1 0:27 /else /cg/cpuset rw - cgroup cgroup rw,cpuset\n";
+    let hierarchies = Hierarchies::parse(mounts, "2:memory:/\n3:cpuset:/own\n");
+    let plan = |limits: &Limits| Plan::new(&hierarchies, None, "c1", limits);
+    let directories = plan(&Limits::default()).unwrap().directories();
+    assert_eq!(directories, [Path::new("/cg/memory/minidock/c1")]);
+    let limits = Limits { cpuset_cpus: Some("0".into()), ..Limits::default() };
+    assert!(matches!(plan(&limits), Err(Error::OwnGroupHidden { .. })));
+}
+
+#[test]
+fn below_a_nested_top_only_limits_enable_controllers() {
+    let enabled = |distributed: &str, limits: &Limits| {
+        let hierarchies = v2().with_v2_nested(distributed);
+        writes(&Plan::new(&hierarchies, None, "c1", limits).unwrap()).into_iter().next()
+    };
+    let limits = Limits { pids: Some(Bound::At(9)), ..Limits::default() };
+    assert_eq!(enabled("", &Limits::default()), None);
+    assert_eq!(enabled("", &limits).unwrap(), "cgroup.subtree_control +pids");
+    assert_eq!(enabled("memory io", &limits).unwrap(), "cgroup.subtree_control +memory +pids");
+}

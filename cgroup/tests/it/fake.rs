@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use minidock_cgroup::{Bound, Cgroup, Error, Hierarchies, Limits, Mode, Plan, Stats};
+use minidock_cgroup::{Bound, Cgroup, DeviceRule, Error, Hierarchies, Limits, Mode, Plan, Stats};
 use tempfile::TempDir;
 
 struct FakeV2 {
@@ -196,4 +197,84 @@ fn destroying_removes_sub_groups_first_and_twice_is_fine() {
     assert!(!fake.path("minidock/c1").exists());
     assert!(fake.path("minidock/c2").exists());
     again.destroy().unwrap();
+}
+
+#[test]
+fn a_cpuset_that_the_parent_does_not_grant_is_an_error() {
+    let mut fake = FakeV2::new("cpu cpuset memory pids\n");
+    fake.hierarchies = fake.hierarchies.clone().with_v2_controllers("cpuset cpu memory pids");
+    let limits = Limits { cpuset_cpus: Some("0-2".into()), ..Limits::default() };
+    let files = [("cpuset.cpus", "\n"), ("cpuset.cpus.effective", "0-1\n")];
+    let (plan, cgroup) = fake.cgroup(&limits, &files);
+    let setting = plan.settings().last().unwrap();
+    let error = cgroup.set(setting).unwrap_err();
+    assert!(error.to_string().contains("wrote \"0-2\"") && error.to_string().contains("\"0-1\""));
+    assert!(error.hint().is_some_and(|hint| hint.contains("parent group")), "{error}");
+    fake.file("minidock/c1/cpuset.cpus.effective", "0,1-2\n");
+    cgroup.set(setting).unwrap();
+    let raw = vec![("cpuset.cpus".to_owned(), "0-3".to_owned())];
+    let error = cgroup.update(&Limits { unified: raw, ..Limits::default() });
+    assert!(matches!(error, Err(Error::ReadBack { .. })), "{error:?}");
+}
+
+/// A v2 group whose update sees the controllers that its directory names.
+fn running(fake: &FakeV2, files: &[(&str, &str)]) -> Cgroup {
+    let (plan, _) = fake.cgroup(&Limits::default(), files);
+    fake.file("minidock/c1/cgroup.controllers", "cpu memory pids\n");
+    Cgroup::open(&fake.hierarchies, &plan.directories()).unwrap()
+}
+
+#[test]
+fn an_update_of_the_period_keeps_the_quota_and_the_reverse() {
+    for (quota, after) in [("50000 100000\n", "50000 20000"), ("max 100000\n", "max 20000")] {
+        let fake = FakeV2::new("cpu memory pids\n");
+        let cgroup = running(&fake, &[("cpu.max", quota)]);
+        cgroup.update(&Limits { cpu_period: Some(20_000), ..Limits::default() }).unwrap();
+        assert_eq!(fake.text("minidock/c1/cpu.max"), after);
+        // A number alone leaves the period to the kernel.
+        let quota = Some(Bound::At(7_000));
+        cgroup.update(&Limits { cpu_quota: quota, ..Limits::default() }).unwrap();
+        assert_eq!(fake.text("minidock/c1/cpu.max"), "7000");
+    }
+    let fake = FakeV2::new("cpu memory pids\n");
+    let cgroup = running(&fake, &[("cpu.max", "much\n")]);
+    let error = cgroup.update(&Limits { cpu_period: Some(20_000), ..Limits::default() });
+    assert!(matches!(error, Err(Error::Parse { .. })), "{error:?}");
+}
+
+#[test]
+fn device_rules_of_a_running_group_are_refused_before_anything_is_written() {
+    let fake = FakeV2::new("cpu memory pids\n");
+    let cgroup = running(&fake, &[("memory.max", "max\n"), ("memory.swap.max", "max\n")]);
+    let limits = Limits { devices: vec![DeviceRule::DENY_ALL], ..memory(8192) };
+    let error = cgroup.update(&limits).unwrap_err();
+    assert!(matches!(error, Error::Unsupported { .. }), "{error}");
+    assert_eq!(fake.text("minidock/c1/memory.max"), "max\n");
+}
+
+#[test]
+fn a_nested_top_with_processes_is_told_before_it_becomes_a_thread_root() {
+    let mut fake = FakeV2::new("\n");
+    fake.hierarchies = fake.hierarchies.clone().with_v2_nested("");
+    fake.file("cgroup.type", "domain\n");
+    fake.file("cgroup.procs", "1\n");
+    let nothing = Plan::new(&fake.hierarchies, None, "c0", &Limits::default()).unwrap();
+    assert!(nothing.settings().is_empty(), "a run without limits needs no controller");
+    let limits = Limits { pids: Some(Bound::At(9)), ..Limits::default() };
+    let plan = Plan::new(&fake.hierarchies, None, "c1", &limits).unwrap();
+    let error = Cgroup::create(&plan).unwrap_err();
+    assert!(error.to_string().contains("cannot enable +pids in"), "{error}");
+    assert!(error.to_string().ends_with("the group has processes of its own (EBUSY)"), "{error}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("child group")));
+    assert_eq!(fake.text("cgroup.subtree_control"), "\n");
+}
+
+#[test]
+fn a_freeze_that_cannot_be_followed_is_thawed() {
+    let fake = FakeV2::new("cpu memory pids\n");
+    let files = [("cgroup.freeze", "0\n"), ("cgroup.events", "frozen maybe\n")];
+    let (_, cgroup) = fake.cgroup(&Limits::default(), &files);
+    let error = cgroup.freeze(Duration::from_secs(1)).unwrap_err();
+    assert!(matches!(error, Error::Parse { .. }), "{error}");
+    assert_eq!(fake.text("minidock/c1/cgroup.freeze"), "0");
 }

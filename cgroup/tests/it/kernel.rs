@@ -276,6 +276,48 @@ fn limits_grow_and_shrink_in_place() {
 
 #[test]
 #[ignore = "needs root: cgroups"]
+fn cpu_time_changes_below_a_parent_with_a_quota() {
+    let time = |quota, period| Limits {
+        cpu_quota: Some(Bound::At(quota)),
+        cpu_period: Some(period),
+        ..Limits::default()
+    };
+    let group = TestGroup::new(&time(50_000, 100_000));
+    // Half a CPU, as the group itself: on v1 one of the two writes alone would be above it.
+    for parent in group.plan.directories().iter().filter_map(|directory| directory.parent()) {
+        let file = parent.join("cpu.cfs_quota_us");
+        if file.exists() {
+            fs::write(file, "50000").unwrap();
+        }
+    }
+    for (quota, period) in [(10_000, 20_000), (50_000, 100_000)] {
+        group.cgroup.update(&time(quota, period)).unwrap();
+        let expected = if is_v1("cpu") { quota.to_string() } else { format!("{quota} {period}") };
+        assert_eq!(group.read(["cpu.cfs_quota_us", "cpu.max"]), expected);
+        if is_v1("cpu") {
+            assert_eq!(group.read(["cpu.cfs_period_us"; 2]), period.to_string());
+            assert!(group.cgroup.update(&time(2 * quota, period)).is_err(), "above the parent's");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root: cgroups"]
+fn killing_reaches_processes_outside_of_the_unified_tree() {
+    let group = TestGroup::new(&Limits::default());
+    let tasks = group.plan.task_files();
+    let mut shell = match tasks.is_empty() {
+        true => group.shell("echo up; while :; do (:); done"),
+        false => group.shell_by(&tasks, "echo up; while :; do (:); done"),
+    };
+    assert_eq!(shell.hear(), "up");
+    group.cgroup.kill_all().unwrap();
+    assert_eq!(shell.wait().signal(), Some(9));
+    eventually("all are gone", || group.cgroup.pids().unwrap().is_empty());
+}
+
+#[test]
+#[ignore = "needs root: cgroups"]
 fn memory_in_use_cannot_be_taken_away() {
     let group = TestGroup::new(&memory(128));
     let mut shell =

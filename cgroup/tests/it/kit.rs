@@ -49,6 +49,16 @@ impl TestGroup {
         shell.say("go");
         shell
     }
+
+    /// The same, moved by these `tasks` files only.
+    pub(crate) fn shell_by(&self, tasks: &[PathBuf], script: &str) -> Shell {
+        let shell = Shell::start(script);
+        for file in tasks {
+            fs::write(file, shell.child.id().to_string()).unwrap();
+        }
+        shell.say("go");
+        shell
+    }
 }
 
 impl Drop for TestGroup {

@@ -19,7 +19,7 @@ pub(super) fn lower(
     cgroup: &minidock_cgroup::Plan,
     facts: &Facts<'_>,
 ) -> Result<Vec<Step>, Error> {
-    let mut steps = vec![Step::make_private(true), scratch(container, facts.state)?];
+    let mut steps = vec![propagation(container), scratch(container, facts.state)?];
     steps.push(root(container)?);
     for mount in container.spec.mounts().iter().flatten() {
         steps.extend(lower_mount(mount, cgroup)?);
@@ -44,6 +44,15 @@ pub(super) fn lower(
     }
     steps.push(Step::pivot_root());
     Ok(steps)
+}
+
+/// Private, unless a bind is to show what the host mounts later: it is cloned from this tree.
+fn propagation(container: &Container) -> Step {
+    let mounts = container.spec.mounts().iter().flatten();
+    let slave = mounts
+        .filter_map(|mount| mount.options().as_deref())
+        .any(|options| Options::parse(options).propagation == Some(Propagation::Slave));
+    Step::propagation(if slave { Propagation::Slave } else { Propagation::Private }, true)
 }
 
 fn scratch(container: &Container, at: &Path) -> Result<Step, Error> {

@@ -3,20 +3,11 @@ use minidock_sec::{CapSets, Caps, Credentials, Rlimit, Step as Sec};
 use oci_spec::runtime::{Capability, LinuxCapabilities, PosixRlimit, Process};
 
 use super::Facts;
-use crate::plan::{ChildStep, Program, Terminal};
+use crate::plan::{ChildStep, Program, Stream, Terminal};
 use crate::spec::Container;
 use crate::{Error, NetworkMode};
 
 const SIGKILL: i32 = 9;
-
-/// Descriptors of the parent that become standard input, output and error; `None` keeps what the
-/// parent has.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Stdio {
-    pub(crate) input: Option<i32>,
-    pub(crate) output: Option<i32>,
-    pub(crate) error: Option<i32>,
-}
 
 /// What comes before the file system.
 pub(super) fn start(
@@ -34,9 +25,9 @@ pub(super) fn start(
     }
     steps.push(ChildStep::Ns(Ns::CgroupNamespace));
     steps.push(ChildStep::Ns(Ns::NewSession));
-    let standard = [facts.stdio.input, facts.stdio.output, facts.stdio.error];
-    steps.extend((0..).zip(standard).filter_map(|(number, descriptor)| {
-        descriptor.map(|descriptor| ChildStep::Ns(Ns::Standard { descriptor, number }))
+    steps.extend((0..).zip(facts.stdio.all()).filter_map(|(number, stream)| match stream {
+        Stream::Descriptor(descriptor) => Some(ChildStep::Ns(Ns::Standard { descriptor, number })),
+        Stream::Inherited | Stream::Null => None,
     }));
     steps.push(ChildStep::CloseDescriptors);
     steps.push(ChildStep::Ns(Ns::Umask(process.user().umask().unwrap_or(0o022))));
@@ -53,14 +44,15 @@ pub(super) fn start(
     Ok(steps)
 }
 
-/// The container's own terminal, on its own devpts.
-pub(super) fn terminal(process: &Process, facts: &Facts<'_>) -> Option<ChildStep> {
-    process.terminal().unwrap_or(false).then(|| {
-        ChildStep::Terminal(Terminal {
-            size: facts.host.terminal_size,
-            owner: process.user().uid(),
-        })
-    })
+/// What becomes of the standard streams on the container's own /dev: its terminal on all three,
+/// or its null device on some.
+pub(super) fn streams(process: &Process, facts: &Facts<'_>) -> Option<ChildStep> {
+    if process.terminal().unwrap_or(false) {
+        let (size, owner) = (facts.host.terminal_size, process.user().uid());
+        return Some(ChildStep::Terminal(Terminal { size, owner }));
+    }
+    let null = facts.stdio.all().map(|stream| stream == Stream::Null);
+    null.contains(&true).then_some(ChildStep::Null(null))
 }
 
 /// What comes after the file system: one power less with each step, then the program.

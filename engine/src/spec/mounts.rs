@@ -11,6 +11,8 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Volume {
     pub(crate) path: PathBuf,
+    /// Its parent is the engine's, which nobody else may enter: files in it may be setuid.
+    pub(crate) private: bool,
 }
 
 /// The mounts of every container, then the caller's in the order of their depth, so that none
@@ -31,10 +33,8 @@ pub(super) fn describe(
             read_only: false,
             propagation: None,
         });
-    let mut requests: Vec<MountRequest> = options.mounts.iter().cloned().chain(anonymous).collect();
+    let requests: Vec<MountRequest> = options.mounts.iter().cloned().chain(anonymous).collect();
     check(&requests)?;
-    requests.sort_by_key(|request| Path::new(&request.target).components().count());
-
     let mut mounts: Vec<Mount> = defaults(options)?
         .into_iter()
         .filter(|mount| !requests.iter().any(|own| same(&own.target, mount.destination())))
@@ -45,6 +45,8 @@ pub(super) fn describe(
         mounts.push(mount);
         volumes.extend(volume);
     }
+    // The engine's own before the caller's at the same depth: a sort keeps their order.
+    mounts.sort_by_key(|mount| mount.destination().components().count());
     Ok((mounts, volumes))
 }
 
@@ -140,9 +142,16 @@ fn user_mount(
                 None => directory.join("volumes").join(index.to_string()),
             };
             options.push("rbind".to_owned());
-            (path.clone(), Some(Volume { path }))
+            (path.clone(), Some(Volume { path, private: true }))
         }
     };
+    if request.propagation == Some(Propagation::Shared) {
+        return Err(Error::new(format!(
+            "cannot share mounts below {} with the host: the container's mounts are its own",
+            request.target
+        ))
+        .hint("rslave lets mounts of the host appear in the container"));
+    }
     options.push(
         match request.propagation.unwrap_or(Propagation::Private) {
             Propagation::Private => "rprivate",
@@ -191,7 +200,7 @@ fn bind_source(path: &Path, create: bool) -> Result<Option<Volume>, Error> {
     match path.symlink_metadata() {
         Ok(_) => Ok(None),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && create => {
-            Ok(Some(Volume { path: path.to_owned() }))
+            Ok(Some(Volume { path: path.to_owned(), private: false }))
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Error::new(format!(
             "invalid mount config for type \"bind\": bind source path does not exist: {}",
@@ -238,7 +247,6 @@ mod tests {
         let (mounts, _) = run(vec![tmpfs("/dev/shm")]).unwrap();
         let shm: Vec<_> = mounts.iter().filter(|mount| mount.destination() == "/dev/shm").collect();
         assert_eq!(shm.len(), 1);
-        assert_eq!(mounts.last().unwrap().destination(), "/dev/shm");
     }
 
     #[test]
@@ -266,8 +274,12 @@ mod tests {
     #[test]
     fn deeper_mounts_come_later() {
         let (mounts, _) = run(vec![tmpfs("/a/b"), tmpfs("/a")]).unwrap();
-        let places: Vec<_> = mounts.iter().map(|mount| mount.destination().clone()).collect();
-        assert_eq!(places[places.len() - 2..], [PathBuf::from("/a"), PathBuf::from("/a/b")]);
+        let place =
+            |path: &str| mounts.iter().position(|mount| mount.destination() == path).unwrap();
+        assert!(place("/a") < place("/a/b"));
+        // The engine's own mounts below a directory of the caller's are not hidden by it.
+        let (mounts, _) = run(vec![tmpfs("/dev")]).unwrap();
+        assert!(place(&mounts, "/dev") < place(&mounts, "/dev/pts"));
     }
 
     #[test]

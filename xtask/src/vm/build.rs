@@ -79,6 +79,8 @@ fn static_cargo(subcommand: &str) -> Command {
     cargo.env("RUSTFLAGS", "-C target-feature=+crt-static");
     // Without symbols the machine has less to unpack.
     cargo.env("CARGO_PROFILE_DEV_DEBUG", "false").env("CARGO_PROFILE_DEV_STRIP", "symbols");
+    // Emulation makes what the optimizer saves worth its time.
+    cargo.env("CARGO_PROFILE_DEV_OPT_LEVEL", "1");
     cargo
 }
 

@@ -7,8 +7,18 @@ use std::time::{Duration, Instant};
 
 use crate::{Pty, Running};
 
-/// Long enough for an emulated machine; a test that gets here has failed.
+/// Long enough for a busy machine; a test that gets here has failed.
 const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The same for the emulated processors of the virtual machines.
+const TIMEOUT_EMULATED: Duration = Duration::from_secs(240);
+
+fn timeout() -> Duration {
+    match std::env::var_os("MINIDOCK_VM_LAYOUT") {
+        Some(_) => TIMEOUT_EMULATED,
+        None => TIMEOUT,
+    }
+}
 
 /// A program to be run: a builder over [`Command`].
 #[derive(Debug)]
@@ -28,9 +38,10 @@ enum Input {
 }
 
 impl Invocation {
-    /// Runs a program with an empty standard input for at most a minute.
+    /// Runs a program with an empty standard input for at most a minute, in a
+    /// virtual machine for four.
     pub fn new(command: Command) -> Invocation {
-        Invocation { command, input: Input::Empty, timeout: TIMEOUT }
+        Invocation { command, input: Input::Empty, timeout: timeout() }
     }
 
     /// Adds arguments.

@@ -274,9 +274,10 @@ mod tests {
     #[test]
     fn deeper_mounts_come_later() {
         let (mounts, _) = run(vec![tmpfs("/a/b"), tmpfs("/a")]).unwrap();
-        let place =
-            |path: &str| mounts.iter().position(|mount| mount.destination() == path).unwrap();
-        assert!(place("/a") < place("/a/b"));
+        let place = |mounts: &[Mount], path: &str| {
+            mounts.iter().position(|mount| mount.destination() == path).unwrap()
+        };
+        assert!(place(&mounts, "/a") < place(&mounts, "/a/b"));
         // The engine's own mounts below a directory of the caller's are not hidden by it.
         let (mounts, _) = run(vec![tmpfs("/dev")]).unwrap();
         assert!(place(&mounts, "/dev") < place(&mounts, "/dev/pts"));

@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
     #[arg(long = "package", short, value_name = "PACKAGE")]
     packages: Vec<String>,
     /// The longest that one layout may take
-    #[arg(long, value_name = "SECONDS", default_value_t = 1200)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 2400)]
     timeout: u64,
     /// Machines at the same time [default: one for each processor]
     #[arg(long, value_name = "N")]
@@ -53,7 +53,7 @@ impl Default for Arguments {
             shell: false,
             filter: None,
             packages: Vec::new(),
-            timeout: 1200,
+            timeout: 2400,
             jobs: None,
         }
     }

@@ -56,7 +56,14 @@ pub(crate) fn run(
     id::check_name(&run.name)?;
     run.describe()?;
     engine.prepare()?;
-    let session = run.session()?;
+    let session = match run.session() {
+        Ok(session) => session,
+        // Perhaps for want of an address that a killed engine's container still holds.
+        Err(_) => {
+            rollback::sweep(engine, &run.hierarchies)?;
+            run.session()?
+        }
+    };
     let container = run.describe()?;
     // No signal ends this process before everything is undone.
     let mut signals = Signals::collect()?;

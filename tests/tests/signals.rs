@@ -101,7 +101,9 @@ fn a_second_signal_does_not_stop_the_clean_up() {
         running.signal(Signal::SIGTERM);
         std::thread::sleep(std::time::Duration::from_millis(3));
         running.signal(Signal::SIGTERM);
-        running.wait().expect_code(0);
+        // A signal that comes after all is undone may still be what ends the engine.
+        drop(running.wait());
+        assert_eq!(sandbox.contained_processes(), Vec::<i32>::new());
         sandbox.assert_clean();
     }
 }

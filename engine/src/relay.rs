@@ -45,11 +45,11 @@ impl Relay {
                 // A terminal whose other side is closed says EIO.
                 Ok(0) | Err(Errno::EIO) => return Outcome::End,
                 Err(Errno::EINTR | Errno::EAGAIN) => continue,
-                Err(_) => return Outcome::Failed,
+                Err(errno) => return Outcome::Failed(errno),
                 Ok(length) => length,
             };
-            if self.write(buffer.get(..length).unwrap_or_default(), stop).is_err() {
-                return Outcome::Failed;
+            if let Err(errno) = self.write(buffer.get(..length).unwrap_or_default(), stop) {
+                return Outcome::Failed(errno);
             }
         }
     }
@@ -93,7 +93,7 @@ pub(crate) enum Outcome {
     /// The source has ended.
     End,
     /// Reading or writing has failed, as it does when nobody reads any more (EPIPE).
-    Failed,
+    Failed(Errno),
 }
 
 /// The running relays of a container.
@@ -146,13 +146,16 @@ impl Relays {
         self.ended.as_fd()
     }
 
-    /// Takes note of the outputs that have ended: whether one of them ended because what the
-    /// container writes reaches nobody any more.
-    pub(crate) fn has_failed(&mut self) -> bool {
+    /// Takes note of the outputs that have ended: why what the container writes on one of them
+    /// reaches nobody any more.
+    pub(crate) fn failure(&mut self) -> Option<Errno> {
         let _ = self.ended.read();
         let outcomes: Vec<Outcome> = self.outcomes.try_iter().collect();
         self.left = self.left.saturating_sub(outcomes.len());
-        outcomes.iter().any(|outcome| matches!(outcome, Outcome::Failed))
+        outcomes.into_iter().find_map(|outcome| match outcome {
+            Outcome::Failed(errno) => Some(errno),
+            Outcome::End => None,
+        })
     }
 
     pub(crate) fn outputs_left(&self) -> usize {

@@ -101,6 +101,7 @@ pub(crate) fn supervise(front: Front<'_>, signals: &mut Signals) -> Result<ExitS
         relays: Relays::start(relays)?,
         requests: Vec::new(),
         kill_at: None,
+        failure: None,
     };
     let status = loop {
         watch.wait(signals, true)?;
@@ -111,7 +112,11 @@ pub(crate) fn supervise(front: Front<'_>, signals: &mut Signals) -> Result<ExitS
     };
     watch.finish(signals)?;
     drop(raw_mode);
-    Ok(status)
+    match watch.failure {
+        // A reader that has gone away has seen all it wants; anything else is a loss.
+        None | Some(Errno::EPIPE | Errno::EIO) => Ok(status),
+        Some(errno) => Err(Error::io("write", "the container's output", &errno.into())),
+    }
 }
 
 struct Watch<'a> {
@@ -122,6 +127,8 @@ struct Watch<'a> {
     requests: Vec<Instant>,
     /// When a container is killed that nobody listens to any more.
     kill_at: Option<Instant>,
+    /// Why an output could not be copied.
+    failure: Option<Errno>,
 }
 
 impl Watch<'_> {
@@ -146,7 +153,8 @@ impl Watch<'_> {
         }
         let ended = descriptors.get(1).and_then(PollFd::any).unwrap_or(false);
         drop(descriptors);
-        if ended && self.relays.has_failed() {
+        if let Some(errno) = ended.then(|| self.relays.failure()).flatten() {
+            self.failure = Some(errno);
             // Like a terminal that is closed: whoever does not end by the signal is killed.
             self.child.kill(libc::SIGHUP)?;
             self.kill_at.get_or_insert(Instant::now() + HANG_UP);

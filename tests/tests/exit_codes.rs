@@ -95,3 +95,16 @@ fn a_large_output_arrives_whole() {
     let output = run(&["alpine", "sh", "-c", "yes 0123456789abcde | head -c 4194304"]);
     assert_eq!(output.expect_code(0).stdout.len(), 4 << 20);
 }
+
+#[test]
+#[ignore = "needs root: runs containers"]
+fn output_that_is_lost_is_told() {
+    let sandbox = Sandbox::new();
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "exec \"$@\" >/dev/full", "sh"]).arg(minidock_tests::binary());
+    shell.arg("--root").arg(sandbox.root()).arg("--state").arg(sandbox.state());
+    shell.args(["run", "--net", "none", "alpine", "echo", "x"]);
+    let output = sandbox.invocation(shell).output().expect_code(125);
+    assert!(output.stderr.contains("no space left on device"), "{output}");
+    sandbox.assert_clean();
+}

@@ -31,6 +31,9 @@ pub(crate) trait Backend: fmt::Debug + Send + Sync {
     /// Lets them go on.
     fn thaw(&self) -> Result<(), Error>;
 
+    /// Whether somebody has stopped them.
+    fn is_frozen(&self) -> Result<bool, Error>;
+
     /// Sends SIGKILL to all processes, frozen or not.
     fn kill_all(&self) -> Result<(), Error>;
 

@@ -135,6 +135,12 @@ impl Cgroup {
         update::update(&self.groups, limits)
     }
 
+    /// Where [`Cgroup::attach_files`] are.
+    pub fn task_files(&self) -> Vec<PathBuf> {
+        let v1 = self.groups.iter().filter(|group| group.version == Version::V1);
+        v1.map(|group| group.file("tasks")).collect()
+    }
+
     /// The `tasks` files of the v1 groups, open for writing and close-on-exec, for
     /// [`attach_self`]; none on v2, where [`Cgroup::spawn_fd`] does it all.
     ///
@@ -186,6 +192,15 @@ impl Cgroup {
     /// [`Error::Control`].
     pub fn thaw(&self) -> Result<(), Error> {
         self.backend.thaw()
+    }
+
+    /// Whether [`Cgroup::freeze`] holds its processes: v1's `freezer.state`, v2's `cgroup.freeze`.
+    /// A group that is gone holds none.
+    ///
+    /// # Errors
+    /// [`Error::Read`].
+    pub fn is_frozen(&self) -> Result<bool, Error> {
+        self.backend.is_frozen()
     }
 
     /// Sends SIGKILL to every process, frozen ones too, and does not wait for their end.
@@ -277,6 +292,7 @@ fn group_at(hierarchies: &Hierarchies, path: &Path) -> Result<Option<Group>, Err
         controllers,
         mount_point: hierarchy.mount_point.clone(),
         base: hierarchy.mount_point.clone(),
+        top: hierarchy.mount_point.clone(),
         directory: path.to_owned(),
     }))
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::delegation;
 use crate::error::Error;
 use crate::file;
 use crate::mountinfo;
@@ -39,6 +40,8 @@ pub struct Hierarchy {
     pub(crate) controllers: Vec<String>,
     /// What a v2 tree's mounted top distributes already, when it is not the real root.
     nested: Option<Vec<String>>,
+    /// The v2 group to place containers below instead of the mounted top, when only that is ours.
+    pub(crate) base: Option<PathBuf>,
 }
 
 impl Hierarchy {
@@ -72,6 +75,14 @@ impl Hierarchy {
     /// real root can), or does so already.
     pub(crate) fn distributes_freely(&self, controller: &str) -> bool {
         self.nested.as_ref().is_none_or(|enabled| enabled.iter().any(|name| name == controller))
+    }
+
+    /// Containers go below `base` from here on, with what `cgroup.controllers` and
+    /// `cgroup.subtree_control` say there.
+    pub(crate) fn delegate(&mut self, base: PathBuf, controllers: &str, distributed: &str) {
+        self.base = Some(base);
+        self.controllers = words(controllers);
+        self.nested = Some(words(distributed));
     }
 
     /// The directory of our own group.
@@ -145,10 +156,23 @@ impl Hierarchies {
                 own: PathBuf::from(membership.group),
                 controllers: membership.controllers.iter().map(|&c| c.to_owned()).collect(),
                 nested: None,
+                base: None,
             };
             keep_widest(&mut all, found);
         }
         Self { all }
+    }
+
+    /// Only where a caller without privileges may make groups: v2 when a group above its own is
+    /// delegated to it, as systemd does for the services and scopes of a user's manager; never v1. [`Plan::new`](crate::Plan::new) then places
+    /// containers below that group. See "Delegation" in cgroups(7).
+    ///
+    /// # Errors
+    /// [`Error::Read`] for the files of a delegated group.
+    pub fn delegated(self) -> Result<Self, Error> {
+        let kept =
+            self.all.into_iter().map(|hierarchy| delegation::delegated(hierarchy).transpose());
+        Ok(Self { all: kept.flatten().collect::<Result<_, _>>()? })
     }
 
     /// Adds what v2's `cgroup.controllers` says (`cpuset cpu io memory pids`).

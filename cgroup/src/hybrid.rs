@@ -61,6 +61,10 @@ impl Backend for Hybrid {
         }
     }
 
+    fn is_frozen(&self) -> Result<bool, Error> {
+        Ok(self.v2.is_frozen()? || self.v1.is_frozen()?)
+    }
+
     fn kill_all(&self) -> Result<(), Error> {
         // Looked for after the kill, since a stray may come until then; and again after each hunt.
         // Who is still there at the end has its SIGKILL and waits in the kernel.

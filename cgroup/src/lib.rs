@@ -48,6 +48,7 @@
 mod backend;
 mod bpf;
 mod cgroup;
+mod delegation;
 mod devices;
 mod directory;
 mod error;

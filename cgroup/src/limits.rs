@@ -174,7 +174,7 @@ impl Limits {
                 refuse("huge page size", size, "it looks like 2MB")?;
             }
         }
-        for (file, _) in &self.unified {
+        for (file, value) in &self.unified {
             let is_name = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '_';
             if !file.contains('.') || file.starts_with('.') || !file.chars().all(is_name) {
                 refuse("name of a v2 file", file, "it looks like memory.high")?;
@@ -182,6 +182,10 @@ impl Limits {
             // These move processes or restructure the tree: they are no limits.
             if file.starts_with("cgroup.") {
                 refuse("name of a v2 file", file, "cgroup.* files are not limits")?;
+            }
+            // Several lines are several writes.
+            if value.contains(|c: char| c.is_control() && c != '\n') {
+                refuse("value of a v2 file", value, "it must not contain control characters")?;
             }
         }
         Ok(())
@@ -267,6 +271,14 @@ mod tests {
         for file in ["../memory.max", "cgroup.procs", "memory", "memory.max\n"] {
             let unified = vec![(file.into(), "1".into())];
             assert!(Limits { unified, ..Limits::default() }.check().is_err(), "{file}");
+        }
+        for (value, allowed) in [("8:0 rbps=1\n8:1 rbps=1", true), ("1\x1b[2J", false)] {
+            let unified = vec![("io.max".into(), value.into())];
+            assert_eq!(
+                Limits { unified, ..Limits::default() }.check().is_ok(),
+                allowed,
+                "{value:?}"
+            );
         }
     }
 

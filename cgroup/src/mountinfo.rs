@@ -16,17 +16,25 @@ pub(crate) struct Mount<'a> {
 impl<'a> Mount<'a> {
     /// `36 35 98:0 /root /mnt rw,noatime master:1 - ext3 /dev/root rw,errors=continue`
     fn parse(line: &'a str) -> Option<Self> {
-        let (front, back) = line.split_once(" - ")?;
-        let mut front = front.split(' ');
-        let mut back = back.split(' ');
-        Some(Self {
-            id: front.next()?.parse().ok()?,
-            parent: front.next()?.parse().ok()?,
-            root: front.nth(1)?,
-            mount_point: front.next()?,
-            fstype: back.next()?,
-            super_options: back.nth(1).unwrap_or_default(),
-        })
+        let mut fields = line.split(' ');
+        let id = fields.next()?.parse().ok()?;
+        let parent = fields.next()?.parse().ok()?;
+        let root = fields.nth(1)?;
+        let mount_point = fields.next()?;
+        // The options, then any number of fields up to a dash.
+        fields.next()?;
+        fields.find(|field| *field == "-")?;
+        let fstype = fields.next()?;
+        let super_options = fields.nth(1).unwrap_or_default();
+        Some(Self { id, parent, root, mount_point, fstype, super_options })
+    }
+
+    /// Of type cgroup or cgroup2, with paths that can be joined: an empty root would turn a group of
+    /// ours into a path from the host's root directory.
+    fn is_cgroup(&self) -> bool {
+        matches!(self.fstype, "cgroup" | "cgroup2")
+            && self.root.starts_with('/')
+            && self.mount_point.starts_with('/')
     }
 
     pub(crate) fn has_option(&self, option: &str) -> bool {
@@ -48,16 +56,14 @@ pub(crate) fn visible_cgroup_mounts(mountinfo: &str) -> Vec<Mount<'_>> {
     let visible: Vec<bool> = all.iter().map(|mount| is_visible(mount, &all)).collect();
     let mut visible = visible.into_iter();
     let mut all = all;
-    all.retain(|mount| {
-        visible.next().unwrap_or_default() && matches!(mount.fstype, "cgroup" | "cgroup2")
-    });
+    all.retain(|mount| visible.next().unwrap_or_default() && mount.is_cgroup());
     all
 }
 
 /// A mount is hidden when something is mounted on top of it, or on a directory on the way to it:
 /// a private mount of cgroup2 over /sys/fs/cgroup leaves the v1 mounts listed but out of reach.
 fn is_visible(mount: &Mount<'_>, all: &[Mount<'_>]) -> bool {
-    if !matches!(mount.fstype, "cgroup" | "cgroup2") {
+    if !mount.is_cgroup() {
         return false;
     }
     if all.iter().any(|over| over.parent == mount.id && over.mount_point == mount.mount_point) {
@@ -136,5 +142,11 @@ mod tests {
     #[test]
     fn broken_lines_are_skipped() {
         assert!(visible_cgroup_mounts("\n1 2\n - \n1 2 3 4 5 6 cgroup\n").is_empty());
+        // The first dash is an option here.
+        assert!(visible_cgroup_mounts("1 2 0:3 / /m - cgroup2 c rw - tmpfs t rw\n").is_empty());
+        for paths in [" /m", "/ ", "/ m"] {
+            let line = format!("1 2 0:3 {paths} rw - cgroup2 c rw\n");
+            assert!(visible_cgroup_mounts(&line).is_empty(), "{line}");
+        }
     }
 }

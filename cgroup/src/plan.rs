@@ -32,6 +32,8 @@ pub(crate) struct Group {
     pub(crate) mount_point: PathBuf,
     /// The group below which missing ones are made. It exists.
     pub(crate) base: PathBuf,
+    /// The highest group that is ours to distribute controllers from.
+    pub(crate) top: PathBuf,
     pub(crate) directory: PathBuf,
 }
 
@@ -74,8 +76,10 @@ impl Plan {
     /// `parent` is the group to place it in: absolute from the top of each hierarchy as it is
     /// mounted here, relative below our own group. Without it v1 uses `minidock` below our own
     /// group of each hierarchy, so that the container stays within the limits of its starter; v2
-    /// uses `minidock` at the mounted top, because a v2 group with processes (such as our own)
-    /// cannot distribute controllers.
+    /// uses `minidock` at the mounted top or, after [`Hierarchies::delegated`], in the delegated
+    /// group, because a v2 group with processes (such as our own) cannot distribute controllers.
+    ///
+    /// Where there is no hierarchy a container without limits has no groups.
     ///
     /// # Errors
     /// [`Error::NoHierarchy`]; [`Error::ControllerAbsent`] for a limit that this host cannot
@@ -92,7 +96,10 @@ impl Plan {
         limits.check()?;
         let mode = hierarchies.mode();
         if mode == Mode::None {
-            return Err(Error::NoHierarchy);
+            return match *limits == Limits::default() {
+                true => Ok(Self { groups: Vec::new(), settings: Vec::new(), mode }),
+                false => Err(Error::NoHierarchy),
+            };
         }
         let joins = |h: &&Hierarchy| {
             let asked = |name: &&&str| rules::ask_for(limits, name);
@@ -117,6 +124,12 @@ impl Plan {
             settings.splice(..0, enable);
         }
         Ok(Self { groups, settings, mode })
+    }
+
+    /// The plan of who gets no groups of its own.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self { groups: Vec::new(), settings: Vec::new(), mode: Mode::None }
     }
 
     /// The host's layout.
@@ -174,9 +187,10 @@ impl Plan {
 /// The container's directory in one hierarchy.
 fn place(hierarchy: &Hierarchy, parent: Option<&Path>, id: &str) -> Result<Group, Error> {
     let default = Path::new(DEFAULT_PARENT);
+    let top = hierarchy.base.as_ref().unwrap_or(&hierarchy.mount_point).clone();
     let (base, below) = match (parent, hierarchy.version) {
         (None, Version::V1) => (hierarchy.own_directory()?, default),
-        (None, Version::V2) => (hierarchy.mount_point.clone(), default),
+        (None, Version::V2) => (top.clone(), default),
         (Some(path), _) => match path.strip_prefix("/") {
             Ok(below) => (hierarchy.mount_point.clone(), below),
             Err(_) => (hierarchy.own_directory()?, path),
@@ -188,6 +202,7 @@ fn place(hierarchy: &Hierarchy, parent: Option<&Path>, id: &str) -> Result<Group
         mount_point: hierarchy.mount_point.clone(),
         directory: base.join(below).join(id),
         base,
+        top,
     })
 }
 
@@ -201,7 +216,7 @@ fn enable_settings(group: &Group) -> Vec<Setting> {
         .directory
         .ancestors()
         .skip(1)
-        .take_while(|directory| directory.starts_with(&group.mount_point))
+        .take_while(|directory| directory.starts_with(&group.top))
         .collect();
     above.reverse();
     let setting = |directory: &Path| Setting {
@@ -229,13 +244,12 @@ fn check_id(id: &str) -> Result<(), Error> {
 
 fn check_parent(parent: Option<&Path>) -> Result<(), Error> {
     let Some(parent) = parent else { return Ok(()) };
-    let bytes = parent.as_os_str().as_encoded_bytes();
-    let why = if bytes.is_empty() {
+    let why = if parent.as_os_str().is_empty() {
         "it is empty"
     } else if mountinfo::has_dots(parent) {
         "it must not contain .."
-    } else if bytes.contains(&0) || bytes.contains(&b'\n') {
-        "it must not contain NUL or newline"
+    } else if parent.to_string_lossy().contains(char::is_control) {
+        "it must not contain control characters"
     } else {
         return Ok(());
     };

@@ -84,6 +84,12 @@ impl Backend for V1 {
         })
     }
 
+    fn is_frozen(&self) -> Result<bool, Error> {
+        let Some(group) = self.with("freezer") else { return Ok(false) };
+        let state = file::read_if_there(&group.file("freezer.state"))?;
+        Ok(state.is_some_and(|state| state.trim() != "THAWED"))
+    }
+
     /// Freeze, signal, thaw: nothing can fork away, and no number can be used again meanwhile. A
     /// frozen v1 process takes its SIGKILL only when it is thawed.
     fn kill_all(&self) -> Result<(), Error> {

@@ -81,6 +81,11 @@ impl Backend for V2 {
         self.set_frozen(false)
     }
 
+    fn is_frozen(&self) -> Result<bool, Error> {
+        let asked = file::read_if_there(&self.group.file("cgroup.freeze"))?;
+        Ok(asked.is_some_and(|asked| asked.trim() == "1"))
+    }
+
     fn kill_all(&self) -> Result<(), Error> {
         match file::write(&self.group.file("cgroup.kill"), "1") {
             Ok(()) => Ok(()),

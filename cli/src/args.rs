@@ -1,16 +1,20 @@
 //! The flags of `minidock run`, in the groups of its help.
 
 use clap::{ArgAction, ArgMatches, Parser};
-use minidock_engine::{MountRequest, MountSource, RootSource, RunOptions};
+use minidock_engine::{Keys, MountRequest, MountSource, RootSource, RunOptions};
 
 use crate::caller::Caller;
+use crate::commands::run::How;
 use crate::values::ValueError;
 
+mod health;
+mod lifecycle;
 mod mounts;
 mod network;
-mod process;
-mod resources;
+pub(crate) mod process;
+pub(crate) mod resources;
 mod security;
+pub(crate) mod words;
 
 /// All of `minidock run`'s command line.
 #[derive(Debug, Parser)]
@@ -18,6 +22,10 @@ mod security;
 pub(crate) struct RunArgs {
     #[command(flatten)]
     process: process::ProcessArgs,
+    #[command(flatten)]
+    lifecycle: lifecycle::LifecycleArgs,
+    #[command(flatten)]
+    health: health::HealthArgs,
     #[command(flatten)]
     resources: resources::ResourceArgs,
     #[command(flatten)]
@@ -41,11 +49,18 @@ pub(crate) struct RunArgs {
 pub(crate) enum Problem {
     /// A value that does not hold here: the flag's long name, the value, the reason.
     Value(&'static str, String, ValueError),
+    /// Flags that exclude one another, or make no sense together.
+    Together(String),
     /// Neither IMAGE nor `--rootfs`.
     NoImage,
 }
 
 impl RunArgs {
+    /// What becomes of the container, by the command that is given, and the keys to leave it.
+    pub(crate) fn how(&self, command: &str) -> (How, Option<Keys>) {
+        (self.lifecycle.how(command), self.lifecycle.detach_keys.clone())
+    }
+
     /// The engine's options. `matches` knows the order of flags.
     pub(crate) fn options(
         mut self,
@@ -64,14 +79,16 @@ impl RunArgs {
         let mut options = RunOptions::new(source);
         options.command = self.rest;
         self.process.fill(&mut options, caller)?;
+        self.lifecycle.fill(&mut options, caller)?;
+        self.health.fill(&mut options)?;
         self.resources.fill(&mut options);
         options.mounts = mounts::in_order(matches);
         for mount in &mut options.mounts {
             make_absolute(mount, caller)?;
         }
         self.mounts.fill(&mut options);
-        self.network.fill(&mut options);
-        self.security.fill(&mut options);
+        self.network.fill(&mut options)?;
+        self.security.fill(&mut options)?;
         Ok(options)
     }
 }

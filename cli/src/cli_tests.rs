@@ -1,6 +1,9 @@
 use std::os::unix::ffi::OsStringExt;
 
-use minidock_engine::{Explain, MountSource, NetworkMode, RootSource, RunOptions};
+use minidock_engine::{EndpointOptions, Explain, MountSource, NetworkMode, RootSource, RunOptions};
+
+#[path = "life_tests.rs"]
+mod life;
 
 use super::*;
 
@@ -97,7 +100,13 @@ fn values_come_in_every_form_and_the_last_one_counts() {
     }
     assert_eq!(options(&["--memory-swap", "-1"]).resources.memory_swap, Some(-1));
     assert_eq!(options(&["-h", "web"]).hostname.as_deref(), Some("web"));
-    assert_eq!(options(&["--net", "none", "--network=host"]).network, NetworkMode::Host);
+    assert_eq!(options(&["--network=host"]).network, Some(NetworkMode::Host));
+    let several = options(&["--net", "one", "--network=name=two,alias=x", "--ip", "10.0.0.7"]);
+    let (mut one, mut two) = (EndpointOptions::new("one"), EndpointOptions::new("two"));
+    (one.ip, two.aliases) = (Some([10, 0, 0, 7].into()), vec!["x".to_owned()]);
+    assert_eq!(several.network, Some(NetworkMode::Joined(vec![one, two])));
+    let published = options(&["-p", "8080-8081:80-81", "-P", "--expose=90"]).publishing;
+    assert_eq!((published.ports.len(), published.all, published.expose.len()), (2, true, 1));
     assert_eq!(options(&["-e", "--rm=1"]).env, ["--rm=1"]);
     assert_eq!(options(&["--user", "--"]).user.as_deref(), Some("--"));
     assert_eq!(options(&["-c", "512", "-u", "1:2"]).resources.cpu_shares, Some(512));
@@ -196,11 +205,14 @@ fn security_and_explanation() {
 #[test]
 fn directories_are_flags_then_variables_then_defaults() {
     let found = run(&["alpine"]);
-    assert_eq!((found.root, found.state), (ROOT.into(), "/tmp/state".into()));
+    assert_eq!(
+        (found.places.root, found.places.state),
+        ("/var/lib/minidock".into(), "/tmp/state".into())
+    );
     let Ok(Command::Run(found)) = parsed(&["--root=x", "--state", "/s", "run", "alpine"]) else {
         panic!("refused")
     };
-    assert_eq!((found.root, found.state), ("/home/me/x".into(), "/s".into()));
+    assert_eq!((found.places.root, found.places.state), ("/home/me/x".into(), "/s".into()));
     assert_eq!(refusal(&["--root", "/x", "alpine"]), "unknown flag: --root");
 }
 
@@ -249,9 +261,9 @@ fn bad_flags_are_told_in_dockers_words() {
              directory",
         ),
         (
-            &["--net", "x", "alpine"],
-            "invalid argument \"x\" for \"--network\" flag: network x not found: it is one of \
-             none, host and bridge",
+            &["--net", "no:such", "alpine"],
+            "invalid argument \"no:such\" for \"--network\" flag: network no:such not found: that \
+             is no name",
         ),
         (&[], "\"minidock run\" requires at least 1 argument."),
         (&["--rm"], "\"minidock run\" requires at least 1 argument."),
@@ -263,12 +275,8 @@ fn bad_flags_are_told_in_dockers_words() {
 #[test]
 fn what_has_no_effect_is_refused() {
     for (args, message) in [
-        (&["-d"] as &[&str], "-d, --detach is not supported: containers run in the foreground"),
-        (&["-itd"], "-d, --detach is not supported: containers run in the foreground"),
-        (&["--detach=true"], "-d, --detach is not supported: containers run in the foreground"),
-        (&["-l", "a=b"], "-l, --label is not supported: nothing keeps labels"),
         (
-            &["-a", "stdin"],
+            &["-a", "stdin"] as &[&str],
             "-a, --attach is not supported: output and errors are always the \
           caller's: add the input with -i",
         ),
@@ -280,15 +288,10 @@ fn what_has_no_effect_is_refused() {
             &["--sig-proxy=false"],
             "--sig-proxy=false is not supported: signals are always passed on",
         ),
-        (
-            &["--health-retries", "-1"],
-            "--health-retries is not supported: nothing checks the health \
-          of a container",
-        ),
         (&["--volumes-from=x"], "--volumes-from is not supported: name each volume with -v"),
         (
-            &["-p80"],
-            "-p, --publish is not supported: use --network host, or the container's own address",
+            &["--link=x"],
+            "--link is not supported: join the same network: minidock network create makes one",
         ),
     ] {
         let args: Vec<&str> = args.iter().chain(&["alpine"]).copied().collect();
@@ -303,7 +306,6 @@ fn what_holds_anyway_is_taken() {
         "-q",
         "--sig-proxy",
         "--sig-proxy=true",
-        "--no-healthcheck",
         "--disable-content-trust",
         "--oom-kill-disable=false",
         "--detach=false",
@@ -321,7 +323,7 @@ const DOCKERS: &str = "add-host annotation attach blkio-weight blkio-weight-devi
     disable-content-trust dns dns-opt dns-option dns-search domainname entrypoint env env-file \
     expose gpus group-add health-cmd health-interval health-retries health-start-interval \
     health-start-period health-timeout help hostname init interactive io-maxbandwidth io-maxiops \
-    ip ip6 ipc isolation kernel-memory label label-file link link-local-ip log-driver log-opt \
+    ip ip6 ipc isolation kernel-memory label label-file link link-local-ip \
     mac-address memory memory-reservation memory-swap memory-swappiness mount name net net-alias \
     network network-alias no-healthcheck oom-kill-disable oom-score-adj pid pids-limit platform \
     privileged publish publish-all pull quiet read-only restart rm runtime security-opt shm-size \
@@ -352,6 +354,7 @@ fn help_and_version_are_texts() {
     for args in [&["run", "--help"] as &[&str], &["run", "-it", "--help", "alpine"]] {
         assert_eq!(text(args), include_str!("../tests/snapshots/run.txt"));
     }
+    assert_eq!(text(&["exec", "--help"]), include_str!("../tests/snapshots/exec.txt"));
 }
 
 #[test]
@@ -362,6 +365,7 @@ fn bad_command_lines_of_minidock_itself() {
         (&["--foo", "run", "alpine"], "unknown flag: --foo"),
         (&["-h"], "unknown shorthand flag: 'h' in -h"),
         (&["--root"], "flag needs an argument: --root"),
+        (&["exec", "web"], "\"minidock exec\" requires at least 2 arguments."),
     ] {
         assert_eq!(parsed(args).unwrap_err().to_string(), message, "{args:?}");
     }

@@ -2,43 +2,83 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::process::ExitCode;
 
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use minidock_engine::Kind;
 
+use crate::format::template::TemplateError;
 use crate::output;
 
 /// A bad flag or value, and whatever the engine cannot do.
 const REFUSED: u8 = 125;
+/// What docker gives for a program that its engine could not start.
+const NOT_STARTED: u8 = 126;
 /// What docker's own command line gives for everything else.
 const FAILED: u8 = 1;
 
+/// Docker's for a template that cannot be used, where it says so beforehand.
+const BAD_FORMAT: u8 = 64;
+
 const SEE_MINIDOCK: &str = "Run 'minidock --help' for more information";
-const SEE_RUN: &str = "Run 'minidock run --help' for more information";
+
+fn see(command: &str) -> String {
+    format!("Run 'minidock {command} --help' for more information")
+}
 
 /// A command line that cannot be obeyed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UsageError {
     message: String,
     exit_code: u8,
-    trailer: Option<&'static str>,
+    trailer: Option<String>,
 }
 
 impl UsageError {
-    /// A bad flag or value of `minidock run`.
-    pub(crate) fn run(message: impl Into<String>) -> Self {
-        Self { message: message.into(), exit_code: REFUSED, trailer: Some(SEE_RUN) }
+    /// A bad flag or value of a command.
+    pub(crate) fn of(command: &str, message: impl Into<String>) -> Self {
+        Self { message: message.into(), exit_code: REFUSED, trailer: Some(see(command)) }
     }
 
     /// A bad flag or value before the command.
     pub(crate) fn minidock(message: impl Into<String>) -> Self {
-        Self { message: message.into(), exit_code: REFUSED, trailer: Some(SEE_MINIDOCK) }
+        let trailer = Some(SEE_MINIDOCK.to_owned());
+        Self { message: message.into(), exit_code: REFUSED, trailer }
     }
 
-    pub(crate) fn missing_image() -> Self {
-        let message = "\"minidock run\" requires at least 1 argument.";
-        Self { exit_code: FAILED, ..Self::run(message) }
+    /// Something that the flags together do not allow.
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self { message: message.into(), exit_code: FAILED, trailer: None }
+    }
+
+    /// A `--format` of `events` that cannot be used.
+    pub(crate) fn format(error: &TemplateError) -> Self {
+        let text = error.to_string();
+        let text = text.find("template: :").and_then(|at| text.get(at..)).unwrap_or(&text);
+        Self { exit_code: BAD_FORMAT, ..Self::failed(format!("Error parsing format: {text}")) }
+    }
+
+    pub(crate) fn missing_image(command: &str) -> Self {
+        Self::number_of_arguments(command, &(1..=usize::MAX))
+    }
+
+    pub(crate) fn number_of_arguments(command: &str, wanted: &RangeInclusive<usize>) -> Self {
+        let plural = |count: usize| if count == 1 { "" } else { "s" };
+        let wanted = match (*wanted.start(), *wanted.end()) {
+            (0, 0) => "accepts no arguments".to_owned(),
+            (least, most) if least == most => {
+                format!("requires {least} argument{}", plural(least))
+            }
+            (0, most) => format!("accepts at most {most} argument{}", plural(most)),
+            (least, most) if most < usize::MAX => {
+                format!("requires at least {least} and at most {most} argument{}", plural(most))
+            }
+            (least, _) => format!("requires at least {least} argument{}", plural(least)),
+        };
+        let message = format!("\"minidock {command}\" {wanted}.");
+        Self { exit_code: FAILED, ..Self::of(command, message) }
     }
 
     pub(crate) fn unknown_command(name: &str) -> Self {
@@ -47,8 +87,7 @@ impl UsageError {
     }
 
     pub(crate) fn not_a_terminal() -> Self {
-        let message = "the input device is not a TTY".to_owned();
-        Self { message, exit_code: FAILED, trailer: None }
+        Self::failed("the input device is not a TTY")
     }
 }
 
@@ -60,22 +99,76 @@ impl fmt::Display for UsageError {
 
 impl StdError for UsageError {}
 
-/// Prints an error and gives the exit code that it stands for.
-pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
-    let (text, code) = describe(error);
+/// Why a program did not start in a container that runs, or why there is none: 126 where docker's
+/// engine could not start it, and 1 where it was never asked to.
+#[derive(Debug)]
+pub(crate) struct StartError(pub(crate) minidock_engine::Error);
+
+impl StartError {
+    fn exit_code(&self) -> u8 {
+        match (self.0.what(), self.0.exit_code()) {
+            (Kind::NoSuchContainer | Kind::NotRunning, _) => FAILED,
+            (_, REFUSED) => NOT_STARTED,
+            (_, code) => code,
+        }
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl StdError for StartError {}
+
+/// Prints an error and gives the exit code that it stands for. A container that was to run is told
+/// apart from one that is spoken of: `run` names the command that was.
+pub(crate) fn report(error: &anyhow::Error, run: Option<&str>) -> ExitCode {
+    let (text, code) = describe(error, run);
     output::complain(&text);
     ExitCode::from(code)
 }
 
-fn describe(error: &anyhow::Error) -> (String, u8) {
+/// Prints an error about one of several containers; gives the exit code.
+pub(crate) fn complain(error: &anyhow::Error) -> u8 {
+    let (text, code) = describe(error, None);
+    output::complain(&text);
+    code
+}
+
+/// Prints what is wrong beside what was asked for.
+pub(crate) fn warn(error: &anyhow::Error) {
+    output::complain(&format!("minidock: warning: {}\n", output::one_line(&format!("{error:#}"))));
+}
+
+/// Prints what could not be told of a container.
+pub(crate) fn warn_of(info: &minidock_engine::Info) {
+    if let Some(warning) = &info.state.warning {
+        warn(&anyhow::Error::msg(warning.clone()));
+    }
+}
+
+fn describe(error: &anyhow::Error, run: Option<&str>) -> (String, u8) {
     if let Some(usage) = error.downcast_ref::<UsageError>() {
-        return (message(&usage.message, None, usage.trailer), usage.exit_code);
+        return (message(&usage.message, None, usage.trailer.as_deref()), usage.exit_code);
     }
-    if let Some(engine) = error.downcast_ref::<minidock_engine::Error>() {
-        let text = message(&engine.to_string(), engine.advice(), Some(SEE_RUN));
-        return (text, engine.exit_code());
+    if let Some(start) = error.downcast_ref::<StartError>() {
+        return (message(&start.to_string(), start.0.advice(), None), start.exit_code());
     }
-    (message(&format!("{error:#}"), None, None), REFUSED)
+    let Some(engine) = error.downcast_ref::<minidock_engine::Error>() else {
+        let code = if run.is_some() { REFUSED } else { FAILED };
+        return (message(&format!("{error:#}"), None, None), code);
+    };
+    // What docker's engine refuses counts for `create` as for every other command.
+    let run = run.filter(|command| *command != "create");
+    let code = match (run, engine.what()) {
+        (Some(_), _) | (None, Kind::Interrupted(_)) => engine.exit_code(),
+        (None, _) => FAILED,
+    };
+    // No flag would have changed that a signal came.
+    let trailer = run.filter(|_| code < 128).map(see);
+    (message(&engine.to_string(), engine.advice(), trailer.as_deref()), code)
 }
 
 fn message(text: &str, advice: Option<&str>, trailer: Option<&str>) -> String {
@@ -150,7 +243,11 @@ mod tests {
     #[test]
     fn advice_follows_the_text_and_the_trailer_a_blank_line() {
         assert_eq!(
-            message("no\nimage", Some("use --rootfs"), Some(SEE_RUN)),
+            message(
+                "no\nimage",
+                Some("use --rootfs"),
+                Some("Run 'minidock run --help' for more information")
+            ),
             "minidock: no\\nimage (use --rootfs)\n\n\
              Run 'minidock run --help' for more information\n"
         );
@@ -159,27 +256,30 @@ mod tests {
     #[test]
     fn each_error_has_its_exit_code() {
         for (error, code) in [
-            (UsageError::run("x"), 125),
+            (UsageError::of("run", "x"), 125),
             (UsageError::minidock("x"), 125),
-            (UsageError::missing_image(), 1),
+            (UsageError::missing_image("run"), 1),
             (UsageError::unknown_command("nosuch"), 1),
             (UsageError::not_a_terminal(), 1),
         ] {
-            assert_eq!(describe(&error.into()).1, code);
+            assert_eq!(describe(&error.into(), None).1, code);
         }
         let other = anyhow::anyhow!("disk full").context("cannot write");
-        assert_eq!(describe(&other), ("minidock: cannot write: disk full\n".to_owned(), 125));
+        assert_eq!(
+            describe(&other, Some("run")),
+            ("minidock: cannot write: disk full\n".to_owned(), 125)
+        );
     }
 
     #[test]
     fn an_unknown_command_and_a_missing_terminal_are_told_as_docker_does() {
         assert_eq!(
-            describe(&UsageError::unknown_command("nosuch").into()).0,
+            describe(&UsageError::unknown_command("nosuch").into(), None).0,
             "minidock: unknown command: minidock nosuch\n\n\
              Run 'minidock --help' for more information\n"
         );
         assert_eq!(
-            describe(&UsageError::not_a_terminal().into()).0,
+            describe(&UsageError::not_a_terminal().into(), None).0,
             "minidock: the input device is not a TTY\n"
         );
     }

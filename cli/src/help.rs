@@ -4,31 +4,50 @@ use std::fmt::Write as _;
 
 use clap::{Arg, ArgAction, Command};
 
-const MINIDOCK: &str = "\
-Usage:  minidock [OPTIONS] COMMAND
+use crate::commands::{VERBS, Verb};
 
-A container engine for Linux without a daemon
+pub(crate) const USAGE: &str = "minidock [OPTIONS] COMMAND";
+pub(crate) const ABOUT: &str = "A container engine for Linux without a daemon";
 
-Commands:
-  run    Run a command in a new container
-";
-
-const RUN: &str = "\
-Usage:  minidock run [OPTIONS] IMAGE [COMMAND] [ARG...]
-        minidock run [OPTIONS] --rootfs DIR COMMAND [ARG...]
-
-Run a command in a new container
-";
+pub(crate) const RUN: &str = "Run a command in a new container";
+pub(crate) const CREATE: &str = "Make a container without running it";
 
 /// The help of `minidock`. The command is as declared, before docker's grammar is laid over it.
 pub(crate) fn minidock(declared: &Command) -> String {
-    let flags = flags(declared);
-    format!("{MINIDOCK}{flags}\nRun 'minidock COMMAND --help' for more information on a command\n")
+    let verbs = VERBS.iter().filter(|verb| !verb.hidden).map(|verb| (verb.name, verb.about));
+    let mut commands: Vec<_> =
+        [("run", RUN), ("create", CREATE)].into_iter().chain(verbs).collect();
+    commands.sort_unstable();
+    let width = commands.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let lines = commands.iter().map(|(name, about)| format!("  {name:width$}   {about}\n"));
+    let (lines, flags) = (lines.collect::<String>(), flags(declared));
+    format!(
+        "Usage:  {USAGE}\n\n{ABOUT}\n\nCommands:\n{lines}{flags}\nRun 'minidock COMMAND --help' for more information on a command\n"
+    )
 }
 
-/// The help of `minidock run`, likewise.
-pub(crate) fn run(declared: &Command) -> String {
-    format!("{RUN}{}", flags(declared))
+/// The help of `minidock run` and `minidock create`, likewise.
+pub(crate) fn run(name: &str, declared: &Command) -> String {
+    let about = if name == "run" { RUN } else { CREATE };
+    format!("Usage:  {}\n\n{about}\n{}", usage_of_run(name), flags(declared))
+}
+
+/// How `minidock run` and `minidock create` are called.
+pub(crate) fn runs() -> [(&'static str, String); 2] {
+    ["run", "create"].map(|name| (name, usage_of_run(name)))
+}
+
+fn usage_of_run(name: &str) -> String {
+    format!(
+        "minidock {name} [OPTIONS] IMAGE [COMMAND] [ARG...]\n        \
+         minidock {name} [OPTIONS] --rootfs DIR COMMAND [ARG...]"
+    )
+}
+
+/// The help of another command, likewise.
+pub(crate) fn verb(verb: &Verb, declared: &Command) -> String {
+    let Verb { name, usage, about, .. } = verb;
+    format!("Usage:  minidock {name} {usage}\n\n{about}\n{}", flags(declared))
 }
 
 fn flags(command: &Command) -> String {

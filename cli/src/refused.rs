@@ -33,71 +33,39 @@ impl Refused {
 }
 
 const ADDRESS: &str = "the container's addresses are given out by minidock";
-const FOREGROUND: &str = "containers run in the foreground";
-const HEALTH: &str = "nothing checks the health of a container";
-const LABELS: &str = "nothing keeps labels";
-const LOGS: &str = "nothing keeps logs: the output is the caller's own";
-const NAMES: &str = "there is no name service: name other containers with --add-host";
 const NAMESPACE: &str = "the container always has a namespace of its own";
 const NODES: &str = "name each device with --device";
-const PORTS: &str = "use --network host, or the container's own address";
 const REAL_TIME: &str = "cgroup v2 has no limits on real-time processes";
-const STOP: &str = "nothing stops a container but the signals that minidock itself gets";
 const WINDOWS: &str = "it is for Windows containers";
 
 #[rustfmt::skip]
 const REFUSED: &[Refused] = &[
-    value("annotation", LABELS),
+    value("annotation", "note things with --label"),
     value("attach", "output and errors are always the caller's: add the input with -i").short('a'),
     value("blkio-weight-device", "use --blkio-weight, which is for all devices"),
     value("cgroupns", NAMESPACE),
-    value("cidfile", "the container ends with minidock run, so nothing can use its id"),
     value("cpu-count", WINDOWS),
     value("cpu-percent", WINDOWS),
     value("cpu-rt-period", REAL_TIME),
     value("cpu-rt-runtime", REAL_TIME),
-    switch("detach", true, FOREGROUND).short('d'),
-    value("detach-keys", FOREGROUND),
     value("device-cgroup-rule", NODES),
     switch("disable-content-trust", false, "nothing verifies signatures"),
-    value("expose", PORTS),
     value("gpus", NODES),
-    value("health-cmd", HEALTH),
-    value("health-interval", HEALTH),
-    value("health-retries", HEALTH),
-    value("health-start-interval", HEALTH),
-    value("health-start-period", HEALTH),
-    value("health-timeout", HEALTH),
     value("io-maxbandwidth", WINDOWS),
     value("io-maxiops", WINDOWS),
-    value("ip", ADDRESS),
-    value("ip6", ADDRESS),
     value("ipc", NAMESPACE),
     value("isolation", WINDOWS),
     value("kernel-memory", "kernels no longer have this limit: -m counts their memory too"),
-    value("label", LABELS).short('l'),
-    value("label-file", LABELS),
-    value("link", "name the other container's address with --add-host"),
+    value("label-file", "name each with --label"),
+    value("link", "join the same network: minidock network create makes one"),
     value("link-local-ip", ADDRESS),
-    value("log-driver", LOGS),
-    value("log-opt", LOGS),
-    value("mac-address", ADDRESS),
     value("memory-swappiness", "cgroup v2 has no such setting: use --memory-swap"),
-    value("net-alias", NAMES),
-    value("network-alias", NAMES),
-    switch("no-healthcheck", false, HEALTH),
     switch("oom-kill-disable", true, "cgroup v2 has no such setting: use --oom-score-adj"),
     value("pid", NAMESPACE),
-    value("publish", PORTS).short('p'),
-    switch("publish-all", true, PORTS).short('P'),
-    value("restart", "a service manager can start a container again"),
     value("runtime", "containers are run by minidock itself"),
     switch("sig-proxy", false, "signals are always passed on"),
-    value("stop-signal", STOP),
-    value("stop-timeout", STOP),
     value("storage-opt", "bound what is written with --read-only and --tmpfs"),
     switch("use-api-socket", true, "there is no API socket"),
-    value("userns", "the container is in the caller's user namespace"),
     value("uts", NAMESPACE),
     value("volume-driver", "volumes are directories: use -v or --mount"),
     value("volumes-from", "name each volume with -v"),

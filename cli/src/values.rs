@@ -8,6 +8,7 @@ use std::io;
 use nix::errno::Errno;
 
 pub(crate) mod env;
+pub(crate) mod filter;
 pub(crate) mod limits;
 pub(crate) mod mount;
 pub(crate) mod network;

@@ -80,7 +80,7 @@ fn a_full_disk_is_an_error_and_a_closed_pipe_is_not() {
     let mut command = minidock(&["--help"]);
     command.stdout(OpenOptions::new().write(true).open("/dev/full").unwrap());
     let message = "minidock: cannot write to standard output: no space left on device\n";
-    assert_eq!(outcome(command), (Some(125), String::new(), message.to_owned()));
+    assert_eq!(outcome(command), (Some(1), String::new(), message.to_owned()));
 
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);

@@ -15,7 +15,7 @@ fn main() -> ExitCode {
     let engine = Engine::new("/var/lib/minidock".into(), "/run/minidock".into());
     let mut options = RunOptions::new(RootSource::Directory(directory.into()));
     options.command = arguments.collect();
-    options.network = NetworkMode::None;
+    options.network = Some(NetworkMode::None);
     let explain = match std::env::var("EXPLAIN").as_deref() {
         Ok("sh") => Explain::Shell,
         Ok("json") => Explain::Json,

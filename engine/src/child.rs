@@ -17,6 +17,8 @@ pub(crate) struct Recipe<'a> {
     /// `tasks` files of the v1 groups.
     pub(crate) tasks: &'a [OwnedFd],
     pub(crate) files: minidock_fs::State,
+    /// The descriptors of `files`.
+    pub(crate) keep: &'a [i32],
     pub(crate) init: &'a Init,
     pub(crate) exec: &'a Exec,
     /// Tell the parent of each step.
@@ -40,12 +42,16 @@ impl Recipe<'_> {
             ChildStep::Ns(step) => step.apply(),
             ChildStep::Fs(step) => step.apply(&mut self.files),
             ChildStep::Sec(step) => step.apply(),
-            ChildStep::CloseDescriptors => self.gate.close_others(),
+            ChildStep::CloseDescriptors => self.gate.close_others(self.keep),
             ChildStep::Loopback => minidock_net::loopback_up(),
             ChildStep::Terminal(terminal) => terminal::make(*terminal, self.gate),
             ChildStep::Null(streams) => terminal::null(*streams),
-            ChildStep::Gate => self.gate.wait(),
+            ChildStep::StreamOwner { streams, owner } => terminal::give(*streams, *owner),
+            ChildStep::Gate(_) => self.gate.wait(),
             ChildStep::ParentLives => self.gate.check(),
+            ChildStep::Sibling => self.gate.sibling(),
+            ChildStep::ControllingTerminal => terminal::control(),
+            ChildStep::CheckProgram => self.exec.check(),
             ChildStep::Init => self.init.stay(),
             ChildStep::Execute(_) => Err(self.exec.run()),
         }

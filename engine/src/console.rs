@@ -16,13 +16,13 @@ pub(crate) fn size_of_terminal() -> Option<(u16, u16)> {
 
 /// Gives a container's terminal the size of the caller's.
 pub(crate) fn follow_size(master: &OwnedFd) -> io::Result<()> {
-    match size_of_terminal() {
-        Some((ws_row, ws_col)) => {
-            let size = Winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 };
-            Ok(tcsetwinsize(master, size)?)
-        }
-        None => Ok(()),
-    }
+    size_of_terminal().map_or(Ok(()), |size| set_size(master, size))
+}
+
+/// Gives a container's terminal so many rows and columns.
+pub(crate) fn set_size(master: &OwnedFd, (ws_row, ws_col): (u16, u16)) -> io::Result<()> {
+    let size = Winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 };
+    Ok(tcsetwinsize(master, size)?)
 }
 
 /// Standard input in raw mode: each key goes to the container as it is. Dropping it restores what

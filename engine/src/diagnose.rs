@@ -13,10 +13,40 @@ const HEAD: usize = 256;
 /// No program that is looked at here is larger.
 const PROGRAM_LIMIT: u64 = 256 << 20;
 
+/// The root file system in which a program was to be executed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Tree<'a> {
+    /// A directory of the host.
+    At(&'a Path),
+    /// The root of a container that runs.
+    Open(&'a Root),
+}
+
+impl Tree<'_> {
+    fn find(&self, program: &Program) -> Option<Found> {
+        match self {
+            Self::At(path) => Root::open(path).ok().and_then(|root| find(&root, program)),
+            Self::Open(root) => find(root, program),
+        }
+    }
+}
+
+/// A working directory that is not there, or cannot be entered: docker's words, and the exit codes
+/// of a program.
+pub(crate) fn working_directory(program: &Program, errno: i32) -> Error {
+    let directory = program.directory.display();
+    let words = crate::error::in_words(&std::io::Error::from_raw_os_error(errno));
+    let kind = match errno {
+        libc::ENOENT => Kind::NotFound,
+        _ => Kind::NotExecutable,
+    };
+    Error::new(format!("chdir to cwd (\"{directory}\") failed: {words}")).kind(kind)
+}
+
 /// Turns the errno of `execve(2)` into docker's words, its exit code and a cause.
-pub(crate) fn execution(tree: &Path, program: &Program, errno: i32) -> Error {
+pub(crate) fn execution(tree: Tree<'_>, program: &Program, errno: i32) -> Error {
     let name = program.name();
-    let found = Root::open(tree).ok().and_then(|root| find(&root, program));
+    let found = tree.find(program);
     let error = |kind, why: &str| Error::new(format!("exec: \"{name}\": {why}")).kind(kind);
     match (errno, found) {
         (libc::ENOENT, None) if !name.contains('/') => {
@@ -52,6 +82,14 @@ pub(crate) fn execution(tree: &Path, program: &Program, errno: i32) -> Error {
             error(Kind::NotExecutable, &words)
         }
     }
+}
+
+/// A program that would be a file of the host: `/proc/self/exe` is still the engine's own.
+pub(crate) fn magic_link(program: &Program) -> Error {
+    let name = program.name();
+    Error::new(format!("exec: \"{name}\": leads through a magic link of /proc"))
+        .kind(Kind::NotExecutable)
+        .hint("name a file of the container, and an interpreter that is one")
 }
 
 /// A file that was to be executed.
@@ -125,16 +163,16 @@ mod tests {
 
     #[test]
     fn a_missing_command_is_127() {
-        let error = execution(tree().path(), &program("nosuch"), libc::ENOENT);
+        let error = execution(Tree::At(tree().path()), &program("nosuch"), libc::ENOENT);
         assert_eq!(error.to_string(), "exec: \"nosuch\": executable file not found in $PATH");
         assert_eq!(error.exit_code(), 127);
-        let error = execution(tree().path(), &program("/no/such"), libc::ENOENT);
+        let error = execution(Tree::At(tree().path()), &program("/no/such"), libc::ENOENT);
         assert_eq!(error.exit_code(), 127);
     }
 
     #[test]
     fn a_link_out_of_the_tree_is_not_followed() {
-        let error = execution(tree().path(), &program("/bin/out"), libc::ENOENT);
+        let error = execution(Tree::At(tree().path()), &program("/bin/out"), libc::ENOENT);
         assert!(error.to_string().contains("no such file"), "{error}");
     }
 
@@ -142,7 +180,10 @@ mod tests {
     fn the_cause_is_in_the_file() {
         let tree = tree();
         let hint = |name, errno| {
-            execution(tree.path(), &program(name), errno).advice().unwrap_or_default().to_owned()
+            execution(Tree::At(tree.path()), &program(name), errno)
+                .advice()
+                .unwrap_or_default()
+                .to_owned()
         };
         assert!(hint("script", libc::ENOENT).contains("/no/shell"));
         assert!(hint("crlf", libc::ENOENT).contains("CRLF"));
@@ -151,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_directory_is_126() {
-        let error = execution(tree().path(), &program("/bin"), libc::EACCES);
+        let error = execution(Tree::At(tree().path()), &program("/bin"), libc::EACCES);
         assert!(error.to_string().contains("is a directory"), "{error}");
         assert_eq!(error.exit_code(), 126);
     }

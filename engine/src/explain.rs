@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::Explain;
 use crate::error::in_words;
 use crate::plan::{ChildStep, HostStep, Plan};
 use crate::shell;
+use crate::text::{visible, visible_json};
+use crate::{Error, Explain};
 
 /// Writes to standard error, so that the container's output stays what it is.
 #[derive(Debug)]
@@ -45,12 +46,12 @@ impl Reporter {
 
     pub(crate) fn warn(&self, text: &str) {
         // Nobody is left to be told when standard error is closed.
-        drop(writeln!(io::stderr(), "minidock: warning: {text}"));
+        drop(writeln!(io::stderr(), "minidock: warning: {}", visible(text)));
     }
 
     /// One line that the caller has to know of, such as the cause of the container's death.
     pub(crate) fn tell(&self, text: &str) {
-        drop(writeln!(io::stderr(), "minidock: {text}"));
+        drop(writeln!(io::stderr(), "minidock: {}", visible(text)));
     }
 
     fn line(&self, line: &Line<'_>) {
@@ -75,10 +76,10 @@ fn render(explain: Explain, line: &Line<'_>) -> Option<String> {
         Explain::Text => {
             let took = took.map_or(String::new(), |took| format!("{} µs", took.as_micros()));
             let failure = failure.as_ref().map_or(String::new(), |why| format!(" FAILED: {why}"));
-            Some(format!("{side:<5} {took:>9}  {step}  [{call}]{failure}"))
+            Some(visible(&format!("{side:<5} {took:>9}  {step}  [{call}]{failure}")))
         }
-        Explain::Json => Some(
-            json!({
+        Explain::Json => Some(visible_json(
+            &json!({
                 "side": side,
                 "step": step.to_string(),
                 "call": call,
@@ -87,7 +88,18 @@ fn render(explain: Explain, line: &Line<'_>) -> Option<String> {
                 "result": failure.as_deref().unwrap_or("ok"),
             })
             .to_string(),
-        ),
+        )),
+    }
+}
+
+/// Prints the whole plan, and does nothing; the exit code of a success.
+pub(crate) fn print(explain: Explain, plan: &Plan, id: &str) -> Result<u8, Error> {
+    match io::stdout().write_all(self::plan(explain, plan, id).as_bytes()) {
+        // Whoever read it has seen enough.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::io("write", "the plan", &error))
+        }
+        _ => Ok(0),
     }
 }
 
@@ -110,16 +122,16 @@ pub(crate) fn plan(explain: Explain, plan: &Plan, id: &str) -> String {
 
 fn dry(explain: Explain, line: &Line<'_>) -> Option<String> {
     match explain {
-        Explain::Text => Some(format!("{:<5} {}  [{}]", line.side, line.step, line.call)),
-        Explain::Json => Some(
-            json!({
+        Explain::Text => Some(visible(&format!("{:<5} {}  [{}]", line.side, line.step, line.call))),
+        Explain::Json => Some(visible_json(
+            &json!({
                 "side": line.side,
                 "step": line.step.to_string(),
                 "call": line.call,
                 "syscalls": line.syscalls,
             })
             .to_string(),
-        ),
+        )),
         Explain::Off | Explain::Shell => None,
     }
 }

@@ -21,79 +21,138 @@
 //! # }
 //! ```
 
+mod about;
+mod address;
+mod adrift;
+mod again;
+mod archive;
+mod as_text;
+mod attach;
+mod bound;
+mod charge;
 mod child;
+mod connect;
 mod console;
+mod containers;
+mod control;
+mod copy;
+mod create;
+mod detach;
 mod diagnose;
+mod diff;
+mod disk;
+mod ending;
+mod endpoints;
+mod engine;
 mod error;
+mod events;
+mod exec;
+mod executed;
 mod explain;
+mod failpoints;
+#[cfg(any(test, fuzzing))]
+#[allow(clippy::panic, reason = "a property that does not hold is a panic")]
+pub mod fuzzing;
+mod health;
 mod host;
 mod id;
+mod ids;
+mod inventory;
+mod joining;
+mod known;
 mod launch;
+mod lifecycle;
+mod links;
+mod locks;
+mod logs;
 mod lower;
+mod marks;
+mod monitor;
+mod name_server;
+mod network;
+mod networks;
 mod options;
 mod plan;
 #[cfg(test)]
 mod plan_snapshots;
+mod processes;
+mod prune;
+mod reboot;
 mod relay;
+mod reload;
+mod rename;
+mod repair;
+mod reserve;
+mod resolver;
 mod rollback;
 mod run;
+mod seal;
+mod settle;
 mod shell;
+mod signals;
+mod size;
 mod spec;
+mod start;
 mod state;
+mod stats;
 mod stdio;
 mod store;
+mod subids;
 mod supervise;
+mod survivor;
 #[allow(unsafe_code)]
 mod sys;
 mod terminal;
+mod text;
+pub mod time;
+mod topology;
+mod unstopped;
+mod update;
+mod usage;
+mod user_mode;
+mod view;
+mod waiting;
 
-use std::path::PathBuf;
-
+pub use about::{About, CgroupMode, Platform};
+pub use address::{Address, Connections};
+pub use attach::{AttachOptions, Attached};
+pub use copy::CopyOptions;
+pub use detach::Keys;
+pub use diff::{Change, ChangeKind};
+pub use disk::{ContainerUsage, DiskUsage, ImageUsage, VolumeUsage};
+pub use endpoints::PortBinding;
+pub use engine::{Engine, Reporting};
 pub use error::{Error, Kind};
+pub use events::{Actor, Event, EventQuery};
+pub use exec::ExecOptions;
+#[cfg(feature = "failpoints")]
+pub use failpoints::FAILPOINTS;
+pub use health::{Health, HealthProbe, HealthStatus, Healthcheck};
 pub use id::ContainerId;
+pub use inventory::{Item, Owner};
+pub use known::{Info, State, Status};
+pub use lifecycle::*;
+pub use logs::{LogDriver, LogEntry, LogOptions, LogQuery, LogStream};
+pub use minidock_net::{
+    DEFAULT_MTU, Family, InterfaceAddr, Link, LinkName, Mac, PortMapping, PortRange, PortSyntax,
+    Protocol, PublishedPort, Subnet,
+};
+pub use network::*;
+pub use networks::{
+    DEFAULT_STATE, Network, NetworkMember, NetworkOptions, NetworkSubnet, PLAIN_NETWORKS,
+    PrunedNetworks,
+};
 pub use options::*;
+pub use processes::{ProcessInfo, Processes};
+pub use prune::Pruned;
+pub use seal::seal;
+pub use signals::number as signal_number;
+pub use spec::{Described, MountKind, MountPoint};
+pub use stats::Usage;
 pub use store::ImageName;
-
-/// The directories that a minidock works with.
-#[derive(Debug, Clone)]
-pub struct Engine {
-    /// Images, volumes and the containers' own layers.
-    root: PathBuf,
-    /// What is known of running containers; on a file system that does not outlive a reboot.
-    state: state::StateDir,
-}
-
-/// What a caller wants to see of a run beside the container itself.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Reporting {
-    /// Each step as it happens, on standard error.
-    pub explain: Explain,
-    /// The plan on standard output, and nothing done.
-    pub dry_run: bool,
-}
-
-impl Engine {
-    /// An engine with these directories, which are made when they are first needed.
-    #[must_use]
-    pub fn new(root: PathBuf, state: PathBuf) -> Self {
-        Self { root, state: state::StateDir::new(state) }
-    }
-
-    /// Makes the directories, which only their owner can enter.
-    fn prepare(&self) -> Result<(), Error> {
-        state::make_private(&self.root)?;
-        self.state.prepare()
-    }
-
-    /// Runs a container in the foreground, as the caller's own program: standard input, output
-    /// and error are the caller's, signals that the calling thread gets are the container's, and
-    /// the container ends when this process does. Returns the program's exit code, 128 + n after
-    /// signal n. Everything that was made for the container is removed before this returns.
-    ///
-    /// # Errors
-    /// One line that says which step failed on which object and why; [`Error::exit_code`] tells
-    /// a program that does not exist (127) or cannot be executed (126) from all others (125).
-    pub fn run(&self, options: &RunOptions, reporting: Reporting) -> Result<u8, Error> {
-        run::run(self, options, reporting)
-    }
-}
+pub use topology::{
+    Attachment, Device, Finding, Found, Listener, NameServer, Namespace, Port, PublishedPorts,
+    Rule, Topology, Wires, Wiring,
+};
+pub use update::Update;
+pub use user_mode::UserMode;

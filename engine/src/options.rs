@@ -3,8 +3,12 @@
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
+use crate::{Lifecycle, NetworkMode, Publishing};
+
 /// Everything that `minidock run` can be told. [`RunOptions::new`] gives docker's defaults.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunOptions {
     /// Where the root file system comes from.
     pub source: RootSource,
@@ -60,22 +64,35 @@ pub struct RunOptions {
     pub cgroup_parent: Option<PathBuf>,
     /// `--oom-score-adj`, -1000 to 1000.
     pub oom_score_adj: Option<i32>,
-    /// `--network`.
-    pub network: NetworkMode,
+    /// `--network`. When it is not given: [`NetworkMode::bridge`], and without root what of
+    /// [`UserMode::ALL`](crate::UserMode::ALL) is installed, or else [`NetworkMode::None`].
+    pub network: Option<NetworkMode>,
+    /// `-p`, `-P` and `--expose`.
+    pub publishing: Publishing,
     /// `--cap-add`.
     pub cap_add: Vec<String>,
     /// `--cap-drop`.
     pub cap_drop: Vec<String>,
+    /// `--security-opt seccomp=…`.
+    pub system_calls: SystemCalls,
     /// `--security-opt no-new-privileges`.
     pub no_new_privileges: bool,
+    /// `--hardened`: fewer capabilities, `no_new_privs`, a read-only root, fewer processes, no
+    /// system calls of other architectures, and a user namespace where one is possible.
+    pub hardened: bool,
+    /// `--userns`. When it is not given: [`UserNamespace::Host`], and with `hardened`
+    /// [`UserNamespace::Auto`] where that is possible.
+    pub user_namespace: Option<UserNamespace>,
     /// `--pull`.
     pub pull: PullPolicy,
     /// `--platform`, for instance `linux/amd64`.
     pub platform: Option<String>,
+    /// How long it lives, and what is kept of it.
+    pub lifecycle: Lifecycle,
 }
 
 /// Where a root file system comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RootSource {
     /// A name in the local store, `name[:tag]`.
     Image(String),
@@ -84,7 +101,7 @@ pub enum RootSource {
 }
 
 /// Limits on resources; `None` is no limit of our own.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Resources {
     /// `-m`, bytes.
     pub memory: Option<u64>,
@@ -114,7 +131,7 @@ pub struct Resources {
 }
 
 /// One block device throttle.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThrottleRequest {
     /// The block device's node on the host.
     pub device: PathBuf,
@@ -125,7 +142,7 @@ pub struct ThrottleRequest {
 }
 
 /// What a throttle limits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ThrottleKind {
     /// `--device-read-bps`.
     ReadBytes,
@@ -138,7 +155,7 @@ pub enum ThrottleKind {
 }
 
 /// One `-v`, `--mount` or `--tmpfs`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MountRequest {
     /// What is mounted.
     pub source: MountSource,
@@ -151,7 +168,7 @@ pub struct MountRequest {
 }
 
 /// What a mount shows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MountSource {
     /// A path of the host.
     Bind {
@@ -175,7 +192,7 @@ pub enum MountSource {
 }
 
 /// The options of a tmpfs, `tmpfs(5)`. The default is docker's: `nosuid,nodev,noexec`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TmpfsOptions {
     /// How much it holds, half of the memory otherwise.
     pub size: Option<TmpfsSize>,
@@ -200,7 +217,7 @@ pub struct TmpfsOptions {
 }
 
 /// How much a tmpfs holds; 0 is unlimited.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TmpfsSize {
     /// Bytes.
     Bytes(u64),
@@ -209,7 +226,7 @@ pub enum TmpfsSize {
 }
 
 /// When a read changes a file's access time, `mount(8)`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AccessTimes {
     /// `relatime`: when it is older than the last change, or a day.
     #[default]
@@ -221,7 +238,7 @@ pub enum AccessTimes {
 }
 
 /// Mount propagation, `mount_namespaces(7)`. The `r` forms are recursive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Propagation {
     /// `private` and `rprivate`.
     Private,
@@ -232,7 +249,7 @@ pub enum Propagation {
 }
 
 /// One `--device`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceRequest {
     /// The node on the host.
     pub host: PathBuf,
@@ -242,20 +259,31 @@ pub struct DeviceRequest {
     pub access: String,
 }
 
-/// `--network`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum NetworkMode {
-    /// A namespace of its own with a veth on the bridge `minidock0`.
+/// `--security-opt seccomp=…`: which system calls can be made.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum SystemCalls {
+    /// Those of docker's default profile; with `--privileged` all.
     #[default]
-    Bridge,
-    /// A namespace of its own with a loopback device.
-    None,
-    /// The caller's network.
+    Default,
+    /// All.
+    Unconfined,
+    /// Those of a profile in docker's JSON.
+    Profile(Vec<u8>),
+}
+
+/// `--userns`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum UserNamespace {
+    /// The caller's: root inside is root outside, less its capabilities. Without root there is
+    /// always a user namespace of the container's own, in which the caller is root.
     Host,
+    /// One of the container's own, with host ids that nothing else has. Files keep their owners:
+    /// they are seen through id-mapped mounts.
+    Auto,
 }
 
 /// `--pull`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum PullPolicy {
     /// Only what is not in the store.
     #[default]
@@ -281,6 +309,11 @@ pub enum Explain {
 }
 
 impl RunOptions {
+    /// The network, docker's where none was chosen.
+    pub(crate) fn network(&self) -> NetworkMode {
+        self.network.clone().unwrap_or_else(NetworkMode::bridge)
+    }
+
     /// Docker's defaults for a container from this source.
     #[must_use]
     pub fn new(source: RootSource) -> Self {
@@ -312,12 +345,17 @@ impl RunOptions {
             resources: Resources::default(),
             cgroup_parent: None,
             oom_score_adj: None,
-            network: NetworkMode::default(),
+            network: None,
+            publishing: Publishing::default(),
             cap_add: Vec::new(),
             cap_drop: Vec::new(),
+            system_calls: SystemCalls::default(),
             no_new_privileges: false,
+            hardened: false,
+            user_namespace: None,
             pull: PullPolicy::default(),
             platform: None,
+            lifecycle: Lifecycle::default(),
         }
     }
 }

@@ -1,9 +1,16 @@
 //! The plan: everything that will be asked of the kernel, as data, before any of it is done.
 
+mod network;
+
 use std::fmt;
 use std::path::PathBuf;
 
-use minidock_ns::Namespaces;
+use minidock_fs::{Overlay, Propagation};
+use minidock_ns::{IdMaps, Namespaces};
+
+pub(crate) use network::{Forward, Names, OlderFlows, Rules};
+
+use crate::user_mode::Connector;
 
 /// What the parent does, in order, around what the child does.
 #[derive(Debug)]
@@ -25,12 +32,43 @@ pub(crate) enum HostStep {
     Cgroups(Vec<PathBuf>),
     /// One limit.
     Limit(minidock_cgroup::Setting),
+    /// A user namespace to see the trees through.
+    UserNamespace(IdMaps),
+    /// A mount that the child will attach, made with the powers of the parent.
+    Tree(Tree),
+    /// Pipes that become standard streams are given to the container's user, who else could not
+    /// open `/dev/stdout`: this process's descriptors, and the user's id on the host.
+    StreamOwner { descriptors: Vec<i32>, owner: u32 },
     /// The child starts here and runs beside the steps that follow.
     Clone { namespaces: Namespaces, into_cgroup: bool },
+    /// Where to find the child: its number and when it started.
+    Remember(PathBuf),
+    /// What ids the child's user namespace has.
+    IdMaps(IdMaps),
+    /// A program of the host's connects the network namespace, for a caller without root.
+    Connector(Box<Connector>),
     /// One change of the network.
     Network(minidock_net::Op),
+    /// What the firewall is to let pass, all at once.
+    Firewall(Rules),
+    /// What has been sent to published ports of UDP before, and would go where it went, is sent
+    /// anew for the firewall. A connection of TCP has its end on the host, and is left alone.
+    OlderFlows(OlderFlows),
+    /// The host passes packets of this family on, between containers and the world only.
+    Forward(Forward),
+    /// The container is found by name on a network, and somebody answers there.
+    Names(Names),
     /// The child may pass its [`ChildStep::Gate`].
     OpenGate,
+}
+
+/// A mount that is attached by the child, seen through the user namespace.
+#[derive(Debug, Clone)]
+pub(crate) enum Tree {
+    /// An overlay, made on a directory that is free for the moment.
+    Overlay { overlay: Overlay, at: PathBuf },
+    /// A path of the host, with the mounts below it if `recursive`.
+    Bind { source: PathBuf, recursive: bool, propagation: Propagation },
 }
 
 /// One thing done by the child, in its namespaces.
@@ -49,10 +87,22 @@ pub(crate) enum ChildStep {
     Terminal(Terminal),
     /// The container's own null device becomes standard input, output, error: those that are true.
     Null([bool; 3]),
-    /// Waits for the parent's half: the network.
-    Gate,
+    /// Pipes that are standard streams, those that are true, are given to the container's user, as
+    /// by [`HostStep::StreamOwner`].
+    StreamOwner {
+        streams: [bool; 3],
+        owner: u32,
+    },
+    /// Waits for the parent to have made something.
+    Gate(&'static str),
     /// The parent lives, or its death has sent the signal that was asked for.
     ParentLives,
+    /// Goes on as a sibling, which is in the PID namespace that was joined.
+    Sibling,
+    /// Standard input, a terminal of the container's, becomes the session's controlling terminal.
+    ControllingTerminal,
+    /// The program is none of the parent's files, by a magic link.
+    CheckProgram,
     /// Stays as PID 1 and runs the program as its child.
     Init,
     /// The payload.
@@ -66,6 +116,8 @@ pub(crate) struct Terminal {
     pub(crate) size: Option<(u16, u16)>,
     /// Who may open it by name.
     pub(crate) owner: u32,
+    /// The first process's is the container's console, and its controlling terminal at once.
+    pub(crate) first: bool,
 }
 
 /// Where the three standard streams come from.
@@ -92,6 +144,18 @@ impl Stdio {
     pub(crate) fn all(&self) -> [Stream; 3] {
         [self.input, self.output, self.error]
     }
+
+    /// The parent's descriptors of those that are not the null device.
+    pub(crate) fn descriptors(&self) -> Vec<i32> {
+        let numbered = (0..).zip(self.all());
+        numbered
+            .filter_map(|(number, stream)| match stream {
+                Stream::Null => None,
+                Stream::Inherited => Some(number),
+                Stream::Descriptor(descriptor) => Some(descriptor),
+            })
+            .collect()
+    }
 }
 
 /// What is executed in the end.
@@ -109,6 +173,23 @@ impl Program {
         self.environment.iter().find_map(|entry| entry.strip_prefix("PATH=")).unwrap_or_default()
     }
 
+    /// Refuses what no program can be given, `execve(2)`: before anything has been made.
+    pub(crate) fn check(&self) -> Result<(), crate::Error> {
+        match self.arguments.iter().chain(&self.environment).find(|word| word.contains('\0')) {
+            Some(word) => Err(crate::Error::new(format!("process: {word:?} has a NUL byte"))),
+            None => Ok(()),
+        }
+    }
+
+    /// What a process of the specification executes.
+    pub(crate) fn of(process: &oci_spec::runtime::Process) -> Self {
+        Self {
+            arguments: process.args().clone().unwrap_or_default(),
+            environment: process.env().clone().unwrap_or_default(),
+            directory: process.cwd().clone(),
+        }
+    }
+
     pub(crate) fn name(&self) -> &str {
         self.arguments.first().map(String::as_str).unwrap_or_default()
     }
@@ -121,8 +202,19 @@ impl HostStep {
             Self::Directory { .. } => "std::fs::create_dir",
             Self::Cgroups(_) => "minidock_cgroup::Cgroup::create_dirs",
             Self::Limit(_) => "minidock_cgroup::Cgroup::set",
+            Self::UserNamespace(_) => "minidock_ns::user_namespace",
+            Self::Tree(Tree::Overlay { .. }) => "minidock_fs::Tree::overlay",
+            Self::Tree(Tree::Bind { .. }) => "minidock_fs::Tree::bind",
+            Self::StreamOwner { .. } => "std::os::unix::fs::fchown",
             Self::Clone { .. } => "minidock_ns::spawn",
+            Self::Remember(_) => "minidock_engine::survivor::remember",
+            Self::IdMaps(_) => "minidock_ns::IdMaps::write",
+            Self::Connector(_) => "minidock_engine::user_mode::start",
             Self::Network(_) => "minidock_net::Session::run",
+            Self::Firewall(_) => "minidock_net::Firewall::apply",
+            Self::OlderFlows(_) => "minidock_net::Flows::forget",
+            Self::Forward(_) => "minidock_net::Setting::Forwarding",
+            Self::Names(_) => "minidock_engine::name_server",
             Self::OpenGate => "minidock_ns::Gate::open",
         }
     }
@@ -137,12 +229,50 @@ impl fmt::Display for HostStep {
                 paths.iter().try_for_each(|path| write!(f, " {}", path.display()))
             }
             Self::Limit(setting) => write!(f, "{setting}"),
+            Self::UserNamespace(maps) => write!(f, "make a user namespace ({maps})"),
+            Self::Tree(tree) => write!(f, "{tree}"),
+            Self::StreamOwner { owner, .. } => {
+                write!(f, "give the pipes of the standard streams to user {owner}")
+            }
             Self::Clone { namespaces, into_cgroup } => {
                 let place = if *into_cgroup { ", into its control group" } else { "" };
-                write!(f, "make a process in new namespaces ({namespaces}){place}")
+                match namespaces.is_empty() {
+                    true => write!(f, "make a process{place}"),
+                    false => write!(f, "make a process in new namespaces ({namespaces}){place}"),
+                }
             }
+            Self::Remember(directory) => {
+                write!(f, "write down the process in {}", directory.display())
+            }
+            Self::IdMaps(maps) => write!(f, "map the child's ids ({maps})"),
+            Self::Connector(connector) => write!(f, "{connector}"),
             Self::Network(op) => write!(f, "{op}"),
+            Self::Firewall(rules) => write!(f, "add to the firewall: {rules}"),
+            Self::OlderFlows(flows) => write!(f, "{flows}"),
+            Self::Forward(forward) => write!(f, "{forward}"),
+            Self::Names(names) => write!(f, "{names}"),
             Self::OpenGate => f.write_str("let the child go on"),
+        }
+    }
+}
+
+impl fmt::Display for Tree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Overlay { overlay, .. } => {
+                let lower = overlay.lower.iter().map(|dir| dir.display().to_string());
+                let (upper, work) = (overlay.upper.display(), overlay.work.display());
+                let lower = lower.collect::<Vec<_>>().join(":");
+                write!(
+                    f,
+                    "prepare a tree: overlay with mapped ids \
+                     (lowerdir={lower},upperdir={upper},workdir={work})"
+                )
+            }
+            Self::Bind { source, recursive, .. } => {
+                let recursive = if *recursive { " (recursive)" } else { "" };
+                write!(f, "prepare a tree: {} with mapped ids{recursive}", source.display())
+            }
         }
     }
 }
@@ -159,8 +289,12 @@ impl ChildStep {
             Self::Loopback => "minidock_net::loopback_up",
             Self::Terminal(_) => "minidock_engine::terminal",
             Self::Null(_) => "minidock_engine::terminal::null",
-            Self::Gate => "minidock_ns::ChildGate::wait",
+            Self::StreamOwner { .. } => "minidock_engine::terminal::give",
+            Self::Gate(_) => "minidock_ns::ChildGate::wait",
             Self::ParentLives => "minidock_ns::ChildGate::check",
+            Self::Sibling => "minidock_ns::ChildGate::sibling",
+            Self::ControllingTerminal => "minidock_engine::terminal::control",
+            Self::CheckProgram => "minidock_ns::Exec::check",
             Self::Init => "minidock_engine::init",
             Self::Execute(_) => "minidock_ns::Exec::run",
         }
@@ -177,8 +311,12 @@ impl ChildStep {
             Self::Loopback => minidock_net::LOOPBACK_UP_SYSCALLS,
             Self::Terminal(_) => crate::terminal::SYSCALLS,
             Self::Null(_) => crate::terminal::NULL_SYSCALLS,
-            Self::Gate => &["recvmsg"],
+            Self::StreamOwner { .. } => &["fchown"],
+            Self::Gate(_) => &["recvmsg"],
             Self::ParentLives => &["recvfrom"],
+            Self::Sibling => &["clone", "sendmsg", "exit_group"],
+            Self::ControllingTerminal => &["ioctl"],
+            Self::CheckProgram => minidock_ns::Exec::CHECK_SYSCALLS,
             Self::Init => minidock_ns::Init::SYSCALLS,
             Self::Execute(_) => &["execve"],
         }
@@ -207,10 +345,33 @@ impl fmt::Display for ChildStep {
                 let named = names.iter().zip(streams).filter(|(_, null)| **null);
                 named.into_iter().try_for_each(|(name, _)| write!(f, " standard {name}"))
             }
-            Self::Gate => f.write_str("wait for the network"),
+            Self::StreamOwner { owner, .. } => {
+                write!(f, "give the pipes of the standard streams to user {owner}")
+            }
+            Self::Gate(what) => write!(f, "wait for {what}"),
             Self::ParentLives => f.write_str("check that the parent lives"),
+            Self::Sibling => f.write_str("go on as a sibling, inside the PID namespace"),
+            Self::ControllingTerminal => f.write_str("take the terminal for the session's"),
+            Self::CheckProgram => f.write_str("look for magic links on the way to the program"),
             Self::Init => f.write_str("stay as PID 1 to reap and to forward signals"),
             Self::Execute(command) => write!(f, "execute {command}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_with_a_nul_byte_is_refused_before_anything_is_made() {
+        let program = |argument: &str, entry: &str| Program {
+            arguments: vec!["sh".to_owned(), argument.to_owned()],
+            environment: vec![entry.to_owned()],
+            directory: "/".into(),
+        };
+        assert!(program("a", "A=1").check().is_ok());
+        assert!(program("a\0b", "A=1").check().is_err());
+        assert!(program("a", "A=\0").check().is_err());
     }
 }

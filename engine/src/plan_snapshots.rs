@@ -30,10 +30,9 @@ fn hierarchies((mountinfo, own): (&str, &str)) -> Hierarchies {
     Hierarchies::parse(mountinfo, own).with_v2_controllers("cpuset cpu io memory pids")
 }
 
-/// The plan as `--dry-run` prints it, for a store that lies in ROOT.
-fn plan_of(layout: (&str, &str), change: impl FnOnce(&mut RunOptions)) -> String {
-    let root = tempfile::tempdir().unwrap();
-    let image = root.path().join("images/alpine/latest");
+/// The image `alpine` in a store.
+pub(crate) fn make_image(root: &Path) {
+    let image = root.join("images/alpine/latest");
     std::fs::create_dir_all(image.join("rootfs/etc")).unwrap();
     std::fs::write(
         image.join("rootfs/etc/passwd"),
@@ -46,12 +45,47 @@ fn plan_of(layout: (&str, &str), change: impl FnOnce(&mut RunOptions)) -> String
             "rootfs":{"type":"layers","diff_ids":[]}}"#,
     )
     .unwrap();
+}
+
+/// Without control groups, as most callers without root are.
+const NONE: (&str, &str) = ("", "0::/\n");
+
+/// One whose caller is not root, when a program connects the container.
+fn host_for(options: &RunOptions) -> Host {
+    let Some(NetworkMode::UserMode(mode)) = options.network else { return Host::for_tests() };
+    let program = format!("/usr/bin/{mode}").into();
+    let installed = user_mode::Installed { mode, program };
+    let own = vec![minidock_ns::IdMap { inside: 0, outside: 1000, count: 1 }];
+    let (families, published) = (vec![Family::V4], Vec::new());
+    Host {
+        rootless: true,
+        user_modes: vec![installed.clone()],
+        user_network: Some(user_mode::UserNetwork {
+            installed,
+            families,
+            published,
+            asks_host: false,
+        }),
+        ids: Some(minidock_ns::IdMaps { users: own.clone(), groups: own, deny_setgroups: true }),
+        ..Host::for_tests()
+    }
+}
+
+/// The plan as `--dry-run` prints it, for a store that lies in ROOT.
+fn plan_of(layout: (&str, &str), change: impl FnOnce(&mut RunOptions)) -> String {
+    let root = tempfile::tempdir().unwrap();
+    make_image(root.path());
     let mut options = RunOptions::new(RootSource::Image("alpine".to_owned()));
     change(&mut options);
+    let mut host = host_for(&options);
+    let options = settle::settle(&options, &host, true).unwrap();
     let engine = Engine::new(root.path().to_owned(), "/run/minidock".into());
-    let mut host = Host::for_tests();
-    if options.network != NetworkMode::Bridge {
+    if options.network().joined().is_empty() {
         host.network = None;
+    }
+    if options.user_namespace == Some(UserNamespace::Auto) {
+        let ranges = ids::Ranges::new(root.path().join("ids"));
+        host.ids = Some(ranges.next(&ID.parse().unwrap()).unwrap().maps());
     }
     let container = spec::describe(&engine, &options, ID.parse().unwrap(), &host).unwrap();
     let facts = Facts {
@@ -93,10 +127,13 @@ snapshots! {
     plain_v2: "run alpine", V2, |_| {};
     plain_v1: "run alpine", V1, |_| {};
     no_network: "run --net none alpine true", V2, |run| {
-        run.network = NetworkMode::None;
+        run.network = Some(NetworkMode::None);
         run.command = words(&["true"]);
     };
-    host_network: "run --net host alpine", V2, |run| run.network = NetworkMode::Host;
+    host_network: "run --net host alpine", V2, |run| run.network = Some(NetworkMode::Host);
+    pasta: "run --net pasta alpine", NONE, |run| {
+        run.network = Some(NetworkMode::UserMode(UserMode::Pasta));
+    };
     memory_v2: "run -m 64m alpine", V2, |run| run.resources.memory = Some(64 << 20);
     memory_v1: "run -m 64m alpine", V1, |run| run.resources.memory = Some(64 << 20);
     processor_v1: "run --cpus 0.5 --cpu-shares 512 --cpuset-cpus 0 alpine", V1, |run| {
@@ -144,6 +181,22 @@ snapshots! {
                 propagation: None,
             });
         }
+    };
+    unconfined: "run --security-opt seccomp=unconfined alpine", V2, |run| {
+        run.system_calls = SystemCalls::Unconfined;
+    };
+    hardened: "run --hardened --userns host alpine", V2, |run| {
+        run.hardened = true;
+        run.user_namespace = Some(UserNamespace::Host);
+    };
+    user_namespace: "run --userns auto -v /etc:/host alpine", V2, |run| {
+        run.user_namespace = Some(UserNamespace::Auto);
+        run.mounts.push(MountRequest {
+            source: MountSource::Bind { path: "/etc".into(), create: true, non_recursive: false },
+            target: "/host".to_owned(),
+            read_only: false,
+            propagation: None,
+        });
     };
     init: "run --init alpine sleep 60", V2, |run| {
         run.init = true;

@@ -3,38 +3,54 @@
 //! Reading the image and the host's device nodes happens here, before anything is made; what
 //! follows from the Spec is worked out without side effects in [`crate::lower`].
 
+mod described;
 mod devices;
+mod exec;
 mod files;
 mod mounts;
 mod process;
+mod resolv;
 mod resources;
+mod seccomp;
+mod users;
 
 use std::path::{Path, PathBuf};
 
+use minidock_fs::Root;
+use oci_spec::image::Config as ImageConfig;
 use oci_spec::runtime::{
-    Linux, LinuxBuilder, LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType, RootBuilder,
-    Spec, SpecBuilder,
+    Linux, LinuxBuilder, LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType, LinuxResources,
+    RootBuilder, Spec, SpecBuilder,
 };
 
 use crate::host::Host;
 use crate::store::{self, Image};
-use crate::{ContainerId, Engine, Error, NetworkMode, PullPolicy, RootSource, RunOptions};
+use crate::{
+    ContainerId, Engine, Error, Healthcheck, NetworkMode, PullPolicy, RootSource, RunOptions,
+    health,
+};
 
-pub(crate) use files::File;
+pub use described::{Described, MountKind, MountPoint};
+pub(crate) use exec::{Further, further};
+pub(crate) use files::{File, asks_host, servers};
 pub(crate) use mounts::Volume;
 
 /// A container, fully described.
 #[derive(Debug)]
 pub(crate) struct Container {
     pub(crate) id: ContainerId,
-    /// How the image was named, for the record.
-    pub(crate) image: String,
     /// The runtime specification.
     pub(crate) spec: Spec,
     /// `ROOT/containers/<id>`.
     pub(crate) directory: PathBuf,
     /// The image's tree below an overlay; without it `spec.root` is used itself.
     pub(crate) overlay: bool,
+    /// Nothing is kept after its end, so that nothing of it needs to wait for the disk.
+    pub(crate) transient: bool,
+    /// The root and all binds are seen through the user namespace's ids.
+    pub(crate) mapped: bool,
+    /// The user namespace was made by a caller without privileges.
+    pub(crate) rootless: bool,
     /// Files that the engine writes for the container, such as `/etc/hosts`.
     pub(crate) files: Vec<File>,
     /// Directories on the host that are made when missing.
@@ -42,11 +58,15 @@ pub(crate) struct Container {
     pub(crate) network: NetworkMode,
     pub(crate) interactive: bool,
     pub(crate) init: bool,
+    /// The number of the signal by which it is asked to end.
+    pub(crate) stop_signal: i32,
+    /// What the image and the options come to together.
+    pub(crate) described: Described,
     /// What could not be had in full although nothing forbids to go on.
     pub(crate) warnings: Vec<String>,
 }
 
-/// The masked paths of docker, plus `/sys/fs/selinux`.
+/// The masked paths of docker, plus `/sys/fs/selinux`; [`Host::throttles`] comes on top.
 const MASKED: [&str; 13] = [
     "/proc/acpi",
     "/proc/asound",
@@ -78,12 +98,25 @@ pub(crate) fn describe(
     let directory = engine.root.join("containers").join(id.as_str());
     let config = image.as_ref().and_then(|image| image.config.config().clone()).unwrap_or_default();
     let hostname = hostname(options, &id, host);
-    let mut warnings = Vec::new();
-    let process = process::describe(options, &config, &tree, (&hostname, host), &mut warnings)?;
-    let devices = devices::describe(options)?;
-    let (mounts, volumes) = mounts::describe(options, &config, &engine.root, &directory)?;
+    let mut warnings = discarded_ports(options);
+    let root = Root::open(&tree)?;
+    let mut process = process::describe(options, &config, &root, (&hostname, host), &mut warnings)?;
+    let check = healthcheck(options, image.as_ref(), &mut warnings)?;
+    let devices = devices::describe(options, host.rootless)?;
+    let (mut mounts, volumes) = mounts::describe(options, &config, &engine.root, &directory)?;
     let files = files::describe(options, &tree, &hostname, host)?;
-    let linux = linux(options, &id, devices)?;
+    let mut described =
+        described::describe(options, &config, (&process, &tree), (engine, &directory))?;
+    described.healthcheck = check;
+    let mut linux = linux(options, &id, devices, host)?;
+    if let Some(maps) = &host.ids {
+        users::check(options, host)?;
+        users::check_devices(options)?;
+        users::limit_groups(options, &mut process, maps)?;
+        users::check_process(&process, maps)?;
+        users::describe(&mut linux, maps)?;
+        users::adapt_mounts(&mut mounts, maps);
+    }
     let mut spec = SpecBuilder::default()
         .version("1.2.0")
         .process(process)
@@ -95,20 +128,71 @@ pub(crate) fn describe(
     spec.set_domainname(options.domainname.clone());
     Ok(Container {
         id,
-        image: image_name(&options.source),
         spec,
         directory,
         overlay: image.is_some(),
+        transient: options.lifecycle.auto_remove,
+        mapped: host.ids.is_some() && !host.rootless,
+        rootless: host.rootless,
         files,
         volumes,
-        network: options.network.clone(),
+        network: options.network(),
         interactive: options.interactive,
         init: options.init,
+        stop_signal: stop_signal(options, &config)?,
+        described,
         warnings,
     })
 }
 
-fn image_name(source: &RootSource) -> String {
+/// Published ports lead to an address of the container's own.
+fn discarded_ports(options: &RunOptions) -> Vec<String> {
+    let publishes = options.publishing.all || !options.publishing.ports.is_empty();
+    let why = match options.network() {
+        _ if !publishes => return Vec::new(),
+        NetworkMode::Joined(_) | NetworkMode::UserMode(_) => return Vec::new(),
+        NetworkMode::Host => "the container shares the host's network",
+        NetworkMode::None => "the container has no network",
+        NetworkMode::Container(_) => "the container shares another one's network",
+    };
+    vec![format!("published ports are discarded: {why}")]
+}
+
+/// The limits that are asked for, and none by default.
+pub(crate) fn limits(options: &RunOptions) -> Result<LinuxResources, Error> {
+    resources::describe(options, Vec::new(), true)
+}
+
+fn stop_signal(options: &RunOptions, config: &ImageConfig) -> Result<i32, Error> {
+    match (options.lifecycle.stop_signal, config.stop_signal()) {
+        (Some(signal), _) => Ok(signal),
+        (None, Some(name)) => crate::signals::number(name)
+            .ok_or_else(|| Error::new(format!("the image's stop signal {name:?} is none"))),
+        (None, None) => Ok(libc::SIGTERM),
+    }
+}
+
+/// How its health is checked, if it is.
+fn healthcheck(
+    options: &RunOptions,
+    image: Option<&Image>,
+    warnings: &mut Vec<String>,
+) -> Result<Option<Healthcheck>, Error> {
+    let image = image.and_then(|image| image.healthcheck.as_ref());
+    let check = health::merged(options.lifecycle.health.as_ref(), image);
+    if let Some(check) = &check {
+        check.check()?;
+        warnings.extend(check.warning());
+    }
+    Ok(check)
+}
+
+/// The root file system that the options name.
+pub(crate) fn root(engine: &Engine, options: &RunOptions) -> Result<PathBuf, Error> {
+    root_directory(options, find_image(&engine.root, options)?.as_ref())
+}
+
+pub(crate) fn image_name(source: &RootSource) -> String {
     match source {
         RootSource::Image(name) => name.clone(),
         RootSource::Directory(path) => path.display().to_string(),
@@ -158,9 +242,12 @@ fn root_directory(options: &RunOptions, image: Option<&Image>) -> Result<PathBuf
 
 /// On the host's network a container has the host's name unless it is given one.
 fn hostname(options: &RunOptions, id: &ContainerId, host: &Host) -> String {
-    match (&options.hostname, &options.network) {
+    match (&options.hostname, options.network()) {
         (Some(name), _) => name.clone(),
         (None, NetworkMode::Host) => host.hostname.clone(),
+        (None, NetworkMode::Container(_)) => {
+            host.shared.as_ref().map_or_else(|| id.short().to_owned(), |one| one.hostname.clone())
+        }
         (None, _) => id.short().to_owned(),
     }
 }
@@ -169,29 +256,37 @@ fn linux(
     options: &RunOptions,
     id: &ContainerId,
     devices: devices::Devices,
+    host: &Host,
 ) -> Result<Linux, Error> {
-    let strings = |paths: &[&str]| match options.privileged {
+    let unless_privileged = |paths: Vec<String>| match options.privileged {
         true => Vec::new(),
-        false => paths.iter().map(|path| (*path).to_owned()).collect::<Vec<_>>(),
+        false => paths,
     };
+    let masked = MASKED.iter().map(|path| (*path).to_owned());
+    let masked = masked.chain(host.throttles.iter().cloned()).collect();
+    let read_only = READ_ONLY.iter().map(|path| (*path).to_owned()).collect();
     let parent = options.cgroup_parent.clone().unwrap_or_default();
     let mut linux = LinuxBuilder::default()
-        .namespaces(namespaces(options)?)
-        .resources(resources::describe(options, devices.rules)?)
+        .namespaces(namespaces(options, host)?)
+        .resources(resources::describe(options, devices.rules, host.rootless)?)
         .devices(devices.nodes)
-        .sysctl(process::sysctls(options)?)
+        .sysctl(process::sysctls(options, host.ids.as_ref())?)
         .cgroups_path(parent.join(id.as_str()))
-        .masked_paths(strings(&MASKED))
-        .readonly_paths(strings(&READ_ONLY))
+        .masked_paths(unless_privileged(masked))
+        .readonly_paths(unless_privileged(read_only))
         .build()?;
-    linux.set_seccomp(None);
+    let caps = process::bounding(options, host)?;
+    process::check_init(options, caps, host)?;
+    linux.set_seccomp(seccomp::describe(options, caps, host)?);
     Ok(linux)
 }
 
-fn namespaces(options: &RunOptions) -> Result<Vec<LinuxNamespace>, Error> {
-    let network = match options.network {
-        NetworkMode::Host => None,
-        NetworkMode::Bridge | NetworkMode::None => Some(LinuxNamespaceType::Network),
+fn namespaces(options: &RunOptions, host: &Host) -> Result<Vec<LinuxNamespace>, Error> {
+    let network = match options.network() {
+        NetworkMode::Host | NetworkMode::Container(_) => None,
+        NetworkMode::Joined(_) | NetworkMode::None | NetworkMode::UserMode(_) => {
+            Some(LinuxNamespaceType::Network)
+        }
     };
     [
         LinuxNamespaceType::Mount,
@@ -202,6 +297,8 @@ fn namespaces(options: &RunOptions) -> Result<Vec<LinuxNamespace>, Error> {
     ]
     .into_iter()
     .chain(network)
+    .chain(host.time_namespaces.then_some(LinuxNamespaceType::Time))
+    .chain(host.ids.is_some().then_some(LinuxNamespaceType::User))
     .map(|typ| Ok(LinuxNamespaceBuilder::default().typ(typ).build()?))
     .collect()
 }

@@ -1,9 +1,10 @@
 //! What becomes the container's standard input, output and error.
 //!
-//! Only anonymous pipes and sockets of the caller's are handed on as they are. A terminal, a file
-//! or a device never is: through `/proc/self/fd` a process inside could read what is typed, open
-//! the file for writing, change its mode or owner, or leave a directory by `..`. The container
-//! gets a pipe instead, and a thread of this process copies.
+//! Only anonymous pipes of the caller's are handed on as they are. A terminal, a file or a device
+//! never is: through `/proc/self/fd` a process inside could read what is typed, open the file for
+//! writing, change its mode or owner, or leave a directory by `..`. Nor is a socket, which stays in
+//! the network namespace of whoever made it. The container gets a pipe instead, and a thread of
+//! this process copies.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -11,9 +12,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use nix::fcntl::OFlag;
 use rustix::fs::{FileType, fstat, fstatfs, major, minor};
 
-use crate::Error;
+use crate::logs::LogStream;
+use crate::monitor::Words;
 use crate::plan::{Stdio, Stream};
 use crate::relay::Relay;
+use crate::{Error, Keys};
 
 /// The descriptors for the child, which the parent closes after the clone, and the copying that
 /// goes with them.
@@ -25,8 +28,9 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// With a terminal of its own the container needs nothing of the caller's.
-    pub(crate) fn new(interactive: bool, terminal: bool) -> Result<Self, Error> {
+    /// With a terminal of its own the container needs nothing of the caller's. What is logged is
+    /// copied, whatever the caller's streams are.
+    pub(crate) fn new(interactive: bool, terminal: bool, logged: bool) -> Result<Self, Error> {
         let mut prepared = Self::default();
         if terminal {
             return Ok(prepared);
@@ -34,14 +38,48 @@ impl Prepared {
         if interactive {
             prepared.stdio.input = prepared.input(io::stdin().as_fd())?;
         }
-        prepared.stdio.output = prepared.output(io::stdout().as_fd())?;
-        prepared.stdio.error = prepared.output(io::stderr().as_fd())?;
+        let (output, error) = (LogStream::Stdout, LogStream::Stderr);
+        prepared.stdio.output = prepared.output(io::stdout().as_fd(), output, logged)?;
+        prepared.stdio.error = prepared.output(io::stderr().as_fd(), error, logged)?;
         Ok(prepared)
+    }
+
+    /// Pipes for a container that is not the caller's own program, and this process's ends of them.
+    pub(crate) fn piped(interactive: bool, terminal: bool) -> Result<(Self, Ends), Error> {
+        let (mut prepared, mut ends) = (Self::default(), Ends::default());
+        if terminal {
+            return Ok((prepared, ends));
+        }
+        if interactive {
+            let (read, write) = pipe()?;
+            // What it does not read must not hold up this process.
+            rustix::io::ioctl_fionbio(&write, true)
+                .map_err(|errno| Error::io("set up", "the container's input", &errno.into()))?;
+            prepared.stdio.input = Stream::Descriptor(prepared.keep(read));
+            ends.input = Some(write);
+        }
+        let (output, error) = (pipe()?, pipe()?);
+        set_up_output(&output.0)?;
+        set_up_output(&error.0)?;
+        prepared.stdio.output = Stream::Descriptor(prepared.keep(output.1));
+        prepared.stdio.error = Stream::Descriptor(prepared.keep(error.1));
+        ends.outputs = vec![(output.0, LogStream::Stdout), (error.0, LogStream::Stderr)];
+        Ok((prepared, ends))
+    }
+
+    /// One pipe for all that a program writes, and this process's end of it.
+    pub(crate) fn captured() -> Result<(Self, OwnedFd), Error> {
+        let (mut prepared, (read, write)) = (Self::default(), pipe()?);
+        rustix::io::ioctl_fionbio(&read, true)
+            .map_err(|errno| Error::io("set up", "the program's output", &errno.into()))?;
+        let both = Stream::Descriptor(prepared.keep(write));
+        (prepared.stdio.output, prepared.stdio.error) = (both, both);
+        Ok((prepared, read))
     }
 
     fn input(&mut self, own: BorrowedFd<'_>) -> Result<Stream, Error> {
         match kind(own)? {
-            Kind::Anonymous => Ok(Stream::Inherited),
+            Kind::Pipe => Ok(Stream::Inherited),
             Kind::Null => Ok(Stream::Null),
             Kind::Other => {
                 let (read, write) = pipe()?;
@@ -51,13 +89,19 @@ impl Prepared {
         }
     }
 
-    fn output(&mut self, own: BorrowedFd<'_>) -> Result<Stream, Error> {
+    fn output(
+        &mut self,
+        own: BorrowedFd<'_>,
+        stream: LogStream,
+        logged: bool,
+    ) -> Result<Stream, Error> {
         match kind(own)? {
-            Kind::Anonymous => Ok(Stream::Inherited),
-            Kind::Null => Ok(Stream::Null),
-            Kind::Other => {
+            Kind::Pipe if !logged => Ok(Stream::Inherited),
+            Kind::Null if !logged => Ok(Stream::Null),
+            _ => {
                 let (read, write) = pipe()?;
-                self.relays.push(Relay::new(read.as_fd(), own, false)?);
+                set_up_output(&read)?;
+                self.relays.push(Relay::new(read.as_fd(), own, false)?.of(stream));
                 Ok(Stream::Descriptor(self.keep(write)))
             }
         }
@@ -70,10 +114,28 @@ impl Prepared {
     }
 }
 
+/// This process's ends of a container's pipes.
+#[derive(Debug, Default)]
+pub(crate) struct Ends {
+    pub(crate) input: Option<OwnedFd>,
+    pub(crate) outputs: Vec<(OwnedFd, LogStream)>,
+}
+
+impl Ends {
+    /// To the process that stays with the container.
+    pub(crate) fn hand_over(&self, words: &mut Words) {
+        self.input.iter().for_each(|fd| words.hand("input", fd.as_fd()));
+        for (fd, stream) in &self.outputs {
+            let name = if *stream == LogStream::Stdout { "output" } else { "error" };
+            words.hand(name, fd.as_fd());
+        }
+    }
+}
+
 /// What a descriptor of the caller's is.
 enum Kind {
-    /// A pipe or socket without a file on the host behind it.
-    Anonymous,
+    /// A pipe without a file on the host behind it, which can be given to the container's user.
+    Pipe,
     /// The null device: the container has its own.
     Null,
     Other,
@@ -81,7 +143,6 @@ enum Kind {
 
 fn kind(fd: BorrowedFd<'_>) -> Result<Kind, Error> {
     const PIPEFS: i64 = 0x5049_5045;
-    const SOCKFS: i64 = 0x534f_434b;
     let failed =
         |errno: rustix::io::Errno| Error::io("look at", "a standard stream", &errno.into());
     let stat = fstat(fd).map_err(failed)?;
@@ -95,22 +156,39 @@ fn kind(fd: BorrowedFd<'_>) -> Result<Kind, Error> {
         _ => {}
     }
     match fstatfs(fd).map_err(failed)?.f_type {
-        PIPEFS | SOCKFS => Ok(Kind::Anonymous),
+        PIPEFS if may_give(stat.st_uid, stat.st_gid) => Ok(Kind::Pipe),
         _ => Ok(Kind::Other),
     }
 }
 
-/// The copying between the caller's terminal and a container's.
-pub(crate) fn terminal_relays(master: &OwnedFd, interactive: bool) -> Result<Vec<Relay>, Error> {
+/// Without root only what is one's own can be given to others.
+fn may_give(user: u32, group: u32) -> bool {
+    let (own, own_group) = (nix::unistd::geteuid(), nix::unistd::getegid());
+    own.is_root() || (own.as_raw(), own_group.as_raw()) == (user, group)
+}
+
+/// The copying between the caller's terminal and a container's, and the keys that leave it.
+pub(crate) fn terminal_relays(
+    master: &OwnedFd,
+    interactive: bool,
+    keys: Option<Keys>,
+) -> Result<Vec<Relay>, Error> {
     let (stdin, stdout) = (io::stdin(), io::stdout());
     // The terminal takes as much as it has room for, and no write waits for its reader.
     rustix::io::ioctl_fionbio(master, true)
         .map_err(|errno| Error::io("set up", "the container's terminal", &errno.into()))?;
-    let mut relays = vec![Relay::new(master.as_fd(), stdout.as_fd(), false)?];
+    let mut relays = vec![Relay::new(master.as_fd(), stdout.as_fd(), false)?.of_terminal()];
     if interactive {
-        relays.push(Relay::new(stdin.as_fd(), master.as_fd(), true)?);
+        let input = Relay::new(stdin.as_fd(), master.as_fd(), true)?;
+        relays.push(input.of_terminal().left_by(keys));
     }
     Ok(relays)
+}
+
+/// Whoever holds the other end can take away what poll(2) has seen.
+fn set_up_output(read: &OwnedFd) -> Result<(), Error> {
+    rustix::io::ioctl_fionbio(read, true)
+        .map_err(|errno| Error::io("set up", "the container's output", &errno.into()))
 }
 
 fn pipe() -> Result<(OwnedFd, OwnedFd), Error> {

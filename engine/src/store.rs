@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use oci_spec::image::ImageConfiguration;
+use serde::Deserialize;
 
-use crate::Error;
+use crate::containers::entries;
+use crate::{Error, Healthcheck};
 
 /// The name of an image, `name[:tag]`; the tag is `latest` when not given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub(crate) struct Image {
     /// The unpacked root file system, shared by all containers and never written.
     pub(crate) rootfs: PathBuf,
     pub(crate) config: ImageConfiguration,
+    /// `HEALTHCHECK`, which is docker's own.
+    pub(crate) healthcheck: Option<Healthcheck>,
 }
 
 impl FromStr for ImageName {
@@ -64,10 +68,33 @@ fn is_tag(text: &str) -> bool {
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
 }
 
+impl ImageName {
+    /// Without the tag.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn tag(&self) -> &str {
+        &self.tag
+    }
+}
+
 impl fmt::Display for ImageName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.name, self.tag)
     }
+}
+
+/// What images of docker's say that others do not.
+#[derive(Deserialize)]
+struct Further {
+    config: Option<FurtherConfig>,
+}
+
+#[derive(Deserialize)]
+struct FurtherConfig {
+    #[serde(rename = "Healthcheck")]
+    healthcheck: Option<Healthcheck>,
 }
 
 /// Finds an image.
@@ -79,11 +106,41 @@ pub(crate) fn find(root: &Path, name: &ImageName) -> Result<Image, Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(unknown(root, name)),
         Err(error) => return Err(Error::path("read", &file, &error)),
     };
-    let config = serde_json::from_str(&text).map_err(|error| {
+    let damaged = |error: serde_json::Error| {
         Error::new(format!("the image configuration {} is damaged: {error}", file.display()))
             .hint("put the image into the store again")
-    })?;
-    Ok(Image { rootfs: directory.join("rootfs"), config })
+    };
+    let config = serde_json::from_str(&text).map_err(damaged)?;
+    let further: Further = serde_json::from_str(&text).map_err(damaged)?;
+    let healthcheck = further.config.and_then(|config| config.healthcheck);
+    Ok(Image { rootfs: directory.join("rootfs"), config, healthcheck })
+}
+
+/// All images and their directories, by name. One of several names has one directory.
+pub(crate) fn all(root: &Path) -> Result<Vec<(ImageName, PathBuf)>, Error> {
+    let mut found = Vec::new();
+    collect(&root.join("images"), "", &mut found)?;
+    Ok(found)
+}
+
+/// A directory with a configuration is an image, and its own name the tag. `name` is that of the
+/// directory below `images`.
+fn collect(
+    directory: &Path,
+    name: &str,
+    found: &mut Vec<(ImageName, PathBuf)>,
+) -> Result<(), Error> {
+    for entry in entries(directory)? {
+        let path = directory.join(&entry);
+        if path.join("config.json").is_file() {
+            let path = path.canonicalize().unwrap_or(path);
+            found.extend(format!("{name}:{entry}").parse().ok().map(|image| (image, path)));
+        } else if path.is_dir() && entry.parse::<ImageName>().is_ok() {
+            let name = if name.is_empty() { entry } else { format!("{name}/{entry}") };
+            collect(&path, &name, found)?;
+        }
+    }
+    Ok(())
 }
 
 fn unknown(root: &Path, name: &ImageName) -> Error {
@@ -120,6 +177,28 @@ mod tests {
         let error = find(Path::new("/nonexistent"), &"nosuch".parse().unwrap()).unwrap_err();
         assert!(error.to_string().starts_with("Unable to find image 'nosuch:latest' locally"));
         assert!(error.advice().unwrap().contains("xtask rootfs"));
+    }
+
+    #[test]
+    fn an_image_may_say_how_its_health_is_checked() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = root.path().join("images/x/latest");
+        std::fs::create_dir_all(&directory).unwrap();
+        let found = |config: &str| {
+            let text = format!(
+                r#"{{"architecture":"amd64","os":"linux","rootfs":{{"type":"layers","diff_ids":[]}},
+                "history":[]{config}}}"#
+            );
+            std::fs::write(directory.join("config.json"), text).unwrap();
+            find(root.path(), &"x".parse().unwrap()).map(|image| image.healthcheck)
+        };
+        assert_eq!(found("").unwrap(), None);
+        assert_eq!(found(r#","config":{}"#).unwrap(), None);
+        let check = r#","config":{"Healthcheck":{"Test":["CMD-SHELL","x"],"Retries":2}}"#;
+        let expected = Healthcheck { retries: 2, ..Healthcheck::shell("x") };
+        assert_eq!(found(check).unwrap(), Some(expected));
+        let error = found(r#","config":{"Healthcheck":{"Retries":-1}}"#).unwrap_err();
+        assert!(error.to_string().contains("damaged"), "{error}");
     }
 
     #[test]

@@ -1,94 +1,52 @@
 //! Being a running container's front: its signals, its terminal, its end.
 
+use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use minidock_ns::{Child, ExitStatus};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::signal::Signal;
 
-use crate::Error;
 use crate::console::{self, RawMode};
 use crate::relay::{Relay, Relays};
+use crate::signals::{Requests, Signals, request};
+use crate::{Error, monitor};
 
-/// After so many requests to end within [`IMPATIENCE`] a container is killed.
-const PATIENCE: usize = 3;
-const IMPATIENCE: Duration = Duration::from_secs(2);
+/// After the container's end and a request to end, a reader that has taken nothing for so long is
+/// given up.
+const STANDSTILL: Duration = Duration::from_secs(1);
+
+/// Between two looks at whether somebody wants the container gone.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// How long a container may take to end after its output was hung up.
 const HANG_UP: Duration = Duration::from_secs(1);
 
-/// The caller's signals as a descriptor. Dropping it gives the thread its mask back.
-#[derive(Debug)]
-pub(crate) struct Signals {
-    descriptor: SignalFd,
-    before: SigSet,
-}
-
-impl Signals {
-    /// From here on signals wait, so that none ends this process before it has cleaned up.
-    pub(crate) fn collect() -> Result<Self, Error> {
-        let failed = |errno: Errno| Error::io("collect", "signals", &errno.into());
-        // These are about this process itself, or about its place in the shell's job control.
-        let own = [
-            Signal::SIGSEGV,
-            Signal::SIGBUS,
-            Signal::SIGFPE,
-            Signal::SIGILL,
-            Signal::SIGTRAP,
-            Signal::SIGSYS,
-            Signal::SIGABRT,
-            Signal::SIGCHLD,
-            Signal::SIGPIPE,
-            Signal::SIGURG,
-            Signal::SIGTSTP,
-            Signal::SIGTTIN,
-            Signal::SIGTTOU,
-        ];
-        let mut set = SigSet::all();
-        own.iter().for_each(|signal| set.remove(*signal));
-        let mut before = SigSet::empty();
-        pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&set), Some(&mut before)).map_err(failed)?;
-        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
-        match SignalFd::with_flags(&set, flags) {
-            Ok(descriptor) => Ok(Self { descriptor, before }),
-            Err(errno) => {
-                let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
-                Err(failed(errno))
-            }
-        }
-    }
-
-    fn next(&mut self) -> Option<i32> {
-        let information = self.descriptor.read_signal().ok().flatten()?;
-        i32::try_from(information.ssi_signo).ok()
-    }
-}
-
-impl Drop for Signals {
-    fn drop(&mut self) {
-        // What has arrived meanwhile was for a container that is gone.
-        while self.next().is_some() {}
-        // Only an invalid argument could fail here.
-        let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&self.before), None);
-    }
-}
-
 /// A running container and what connects it with the caller.
-#[derive(Debug)]
 pub(crate) struct Front<'a> {
     pub(crate) child: &'a Child,
     pub(crate) relays: Vec<Relay>,
     /// The container's terminal.
     pub(crate) master: Option<OwnedFd>,
     pub(crate) interactive: bool,
+    /// Nothing when it is a further program of a container.
+    pub(crate) watch: Option<&'a mut dyn monitor::Watch>,
 }
 
 /// Copies, forwards signals and waits until the container has ended and all it wrote is copied.
 pub(crate) fn supervise(front: Front<'_>, signals: &mut Signals) -> Result<ExitStatus, Error> {
-    let Front { child, relays, master, interactive } = front;
+    let ended = supervise_until_left(front, signals)?;
+    ended.ok_or_else(|| Error::new("the container was left, which no keys do"))
+}
+
+/// The same; nothing when the caller has typed the keys to leave.
+pub(crate) fn supervise_until_left(
+    front: Front<'_>,
+    signals: &mut Signals,
+) -> Result<Option<ExitStatus>, Error> {
+    let Front { child, relays, master, interactive, watch: life } = front;
     let raw_mode = match master.is_some() && interactive {
         true => {
             RawMode::enter().map_err(|error| Error::io("set", "the terminal to raw", &error))?
@@ -99,23 +57,49 @@ pub(crate) fn supervise(front: Front<'_>, signals: &mut Signals) -> Result<ExitS
         child,
         master,
         relays: Relays::start(relays)?,
-        requests: Vec::new(),
+        requests: Requests::default(),
+        asked: None,
         kill_at: None,
-        failure: None,
+        life,
     };
     let status = loop {
-        watch.wait(signals, true)?;
+        // The first may have come before there was a program.
         watch.forward(signals)?;
         if let Some(status) = child.try_wait()? {
             break status;
         }
+        if let Some(life) = &mut watch.life {
+            life.look();
+        }
+        let due = watch.life.as_ref().and_then(|life| life.due());
+        watch.wait(signals, true, due)?;
+        if watch.relays.is_left() {
+            return Ok(None);
+        }
     };
+    if let Some(life) = &mut watch.life {
+        life.ended(status);
+    }
     watch.finish(signals)?;
     drop(raw_mode);
-    match watch.failure {
-        // A reader that has gone away has seen all it wants; anything else is a loss.
-        None | Some(Errno::EPIPE | Errno::EIO) => Ok(status),
-        Some(errno) => Err(Error::io("write", "the container's output", &errno.into())),
+    watch.relays.into_failure().map_or(Ok(Some(status)), Err)
+}
+
+/// Why nobody waits any longer for a reader that stands still.
+#[derive(Debug, Clone, Copy)]
+enum Asked {
+    /// The caller has sent a request to end.
+    By(Signal),
+    /// Another command has stopped the container.
+    ToStop,
+}
+
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::By(signal) => write!(f, "on {signal}"),
+            Self::ToStop => f.write_str("when the container was stopped"),
+        }
     }
 }
 
@@ -123,44 +107,46 @@ struct Watch<'a> {
     child: &'a Child,
     master: Option<OwnedFd>,
     relays: Relays,
-    /// When the caller has asked the container to end.
-    requests: Vec<Instant>,
+    requests: Requests,
+    /// The last request to end, which may have come too late for the container to get it.
+    asked: Option<(Signal, Instant)>,
     /// When a container is killed that nobody listens to any more.
     kill_at: Option<Instant>,
-    /// Why an output could not be copied.
-    failure: Option<Errno>,
+    life: Option<&'a mut dyn monitor::Watch>,
 }
 
 impl Watch<'_> {
-    /// Waits for a signal, the end of an output and, while the container runs, for its end.
-    fn wait(&mut self, signals: &Signals, running: bool) -> Result<(), Error> {
+    /// Waits for a signal, the end of an output and, while the container runs, for its end and what
+    /// else there is to do for it; at most until a time.
+    fn wait(
+        &mut self,
+        signals: &Signals,
+        running: bool,
+        until: Option<Instant>,
+    ) -> Result<(), Error> {
         let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
-        let mut descriptors =
-            vec![readable(signals.descriptor.as_fd()), readable(self.relays.ended())];
+        let mut descriptors = vec![readable(signals.as_fd()), readable(self.relays.ended())];
         if running {
             descriptors.push(readable(self.child.as_fd()));
+            let watched = self.life.as_ref().map(|life| life.descriptors());
+            descriptors.extend(watched.into_iter().flatten().map(readable));
         }
-        let timeout = match self.kill_at {
-            None => PollTimeout::NONE,
-            Some(at) => {
-                let left = at.saturating_duration_since(Instant::now()).as_millis();
-                PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO)
-            }
-        };
-        match poll(&mut descriptors, timeout) {
+        let first = self.kill_at.into_iter().chain(until).min();
+        match poll(&mut descriptors, timeout(first)) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(Error::io("wait for", "the container", &errno.into())),
         }
         let ended = descriptors.get(1).and_then(PollFd::any).unwrap_or(false);
         drop(descriptors);
-        if let Some(errno) = ended.then(|| self.relays.failure()).flatten() {
-            self.failure = Some(errno);
+        if ended && self.relays.settle() {
             // Like a terminal that is closed: whoever does not end by the signal is killed.
             self.child.kill(libc::SIGHUP)?;
             self.kill_at.get_or_insert(Instant::now() + HANG_UP);
         }
         if self.kill_at.is_some_and(|at| Instant::now() >= at) {
             self.child.kill(libc::SIGKILL)?;
+            // Once is enough, and a time that has passed would let no later wait wait.
+            self.kill_at = None;
         }
         Ok(())
     }
@@ -176,33 +162,50 @@ impl Watch<'_> {
                     _ => continue,
                 }
             }
-            self.child.kill(if self.is_impatient(signal) { libc::SIGKILL } else { signal })?;
+            self.asked = request(signal).map(|signal| (signal, Instant::now())).or(self.asked);
+            self.child.kill(self.requests.answer(signal))?;
         }
         Ok(())
     }
 
-    fn is_impatient(&mut self, signal: i32) -> bool {
-        if signal == libc::SIGINT || signal == libc::SIGTERM {
-            let now = Instant::now();
-            self.requests.retain(|request| now.duration_since(*request) < IMPATIENCE);
-            self.requests.push(now);
-        }
-        self.requests.len() >= PATIENCE
-    }
-
-    /// What the container wrote before its end is still in the pipes. A reader that stands still
-    /// can be given up by a signal.
+    /// What the container wrote before its end is still in the pipes. A reader that stands still is
+    /// given up when the caller asks for an end, or another command, and that is a loss like any
+    /// other.
     fn finish(&mut self, signals: &mut Signals) -> Result<(), Error> {
-        self.relays
-            .stop_inputs()
-            .map_err(|error| Error::io("stop", "copying standard input", &error))?;
+        self.relays.over()?;
+        // Who asked, how much was copied by then or since, and when that was. A request that came
+        // right before the end was perhaps sent to a process that got no signals any more.
+        let recent = self.asked.filter(|(_, at)| at.elapsed() < STANDSTILL);
+        let mut asked: Option<(Asked, u64, Instant)> =
+            recent.map(|(signal, _)| (Asked::By(signal), self.relays.copied(), Instant::now()));
         while self.relays.outputs_left() > 0 {
-            let before = self.relays.outputs_left();
-            self.wait(signals, false)?;
-            if self.relays.outputs_left() == before && signals.next().is_some() {
-                break;
+            let mut now = None;
+            while let Some(signal) = signals.next() {
+                now = now.or(request(signal).map(Asked::By));
             }
+            if asked.is_none() {
+                let stopped = self.life.as_ref().is_some_and(|life| life.is_over());
+                let now = now.or(stopped.then_some(Asked::ToStop));
+                asked = now.map(|asked| (asked, self.relays.copied(), Instant::now()));
+            }
+            if let Some((asked, copied, since)) = &mut asked {
+                let now = self.relays.copied();
+                if now != *copied {
+                    (*copied, *since) = (now, Instant::now());
+                } else if since.elapsed() >= STANDSTILL {
+                    self.relays.give_up(&asked.to_string());
+                    break;
+                }
+            }
+            let until = asked.map_or(Instant::now() + LOOK, |(_, _, since)| since + STANDSTILL);
+            self.wait(signals, false, Some(until))?;
         }
         Ok(())
     }
+}
+
+/// The time that is left, no less.
+fn timeout(until: Option<Instant>) -> PollTimeout {
+    let left = until.map(|at| at.saturating_duration_since(Instant::now()).as_millis() + 1);
+    left.map_or(PollTimeout::NONE, |left| PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX))
 }

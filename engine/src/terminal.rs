@@ -7,7 +7,7 @@ use minidock_ns::ChildGate;
 use rustix::fs::{FileType, Mode, OFlags, fchown, fstat, major, minor, open};
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
-use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
+use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout, stderr, stdin, stdout};
 use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::plan::Terminal;
@@ -50,17 +50,28 @@ pub(crate) fn make(terminal: Terminal, gate: &ChildGate) -> io::Result<()> {
     if terminal.owner != 0 {
         fchown(&slave, Some(rustix::fs::Uid::from_raw(terminal.owner)), None)?;
     }
-    let create = OFlags::CREATE | OFlags::WRONLY | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let console = open(c"/dev/console", create | OFlags::NOFOLLOW, Mode::from_raw_mode(0o600))?;
-    let clone = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    let tree = open_tree(&slave, c"", clone | OpenTreeFlags::AT_EMPTY_PATH)?;
-    let onto = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-    move_mount(&tree, c"", &console, c"", onto)?;
-    rustix::process::ioctl_tiocsctty(&slave)?;
+    if terminal.first {
+        make_console(&slave)?;
+        rustix::process::ioctl_tiocsctty(&slave)?;
+    }
     dup2_stdin(&slave)?;
     dup2_stdout(&slave)?;
     dup2_stderr(&slave)?;
     gate.send(std::os::fd::AsFd::as_fd(&master))
+}
+
+fn make_console(slave: &std::os::fd::OwnedFd) -> io::Result<()> {
+    let create = OFlags::CREATE | OFlags::WRONLY | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let console = open(c"/dev/console", create | OFlags::NOFOLLOW, Mode::from_raw_mode(0o600))?;
+    let clone = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let tree = open_tree(slave, c"", clone | OpenTreeFlags::AT_EMPTY_PATH)?;
+    let onto = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    Ok(move_mount(&tree, c"", &console, c"", onto)?)
+}
+
+/// Standard input becomes the controlling terminal, for the leader of a session that has none.
+pub(crate) fn control() -> io::Result<()> {
+    Ok(rustix::process::ioctl_tiocsctty(stdin())?)
 }
 
 /// The system calls of [`null`].
@@ -86,6 +97,17 @@ pub(crate) fn null(streams: [bool; 3]) -> io::Result<()> {
     }
     if error {
         dup2_stderr(&null)?;
+    }
+    Ok(())
+}
+
+/// Changes the owner of those standard streams that are true.
+pub(crate) fn give(streams: [bool; 3], owner: u32) -> io::Result<()> {
+    let owner = Some(rustix::fs::Uid::from_raw(owner));
+    for (pipe, wanted) in [stdin(), stdout(), stderr()].into_iter().zip(streams) {
+        if wanted {
+            fchown(pipe, owner, None)?;
+        }
     }
     Ok(())
 }

@@ -19,6 +19,9 @@ pub enum Source {
     Host(PathBuf),
     /// A file of [`Step::scratch`](crate::Step::scratch), by its name.
     Scratch(String),
+    /// A mount that the parent has made, by its index in [`State::with_trees`]. It decides by
+    /// itself whether the mounts below it are there.
+    Tree(usize),
 }
 
 /// The step of [`Step::bind`](crate::Step::bind).
@@ -35,6 +38,7 @@ pub struct Bind {
 enum From {
     Host(HostPath),
     Scratch(ScratchName),
+    Tree(usize),
 }
 
 impl Bind {
@@ -48,6 +52,7 @@ impl Bind {
         let source = match source {
             Source::Host(path) => From::Host(HostPath::new(path, "bind source")?),
             Source::Scratch(name) => From::Scratch(ScratchName::new(name)?),
+            Source::Tree(index) => From::Tree(*index),
         };
         let target = RootPath::new(target, "bind target")?;
         Ok(Self { source, target, recursive, attr, propagation })
@@ -59,6 +64,7 @@ impl fmt::Display for Bind {
         match &self.source {
             From::Host(path) => write!(f, "bind {path} on {}", self.target)?,
             From::Scratch(name) => write!(f, "bind scratch file {name} on {}", self.target)?,
+            From::Tree(index) => write!(f, "attach prepared tree {index} on {}", self.target)?,
         }
         let recursive = self.recursive.then_some("recursive");
         let propagation = self.propagation.map(|p| p.name(self.recursive));
@@ -92,6 +98,10 @@ impl Operation for Bind {
         let source = match &self.source {
             From::Host(path) => path.quote(),
             From::Scratch(name) => name.quote(),
+            From::Tree(_) => {
+                let why = "a mount made outside of the user namespace: not possible in a shell";
+                return vec![format!("# {why}")];
+            }
         };
         let target = self.target.quote();
         let mut lines = vec![
@@ -114,6 +124,7 @@ impl Operation for Bind {
         let tree = match &self.source {
             From::Host(path) => clone_tree(CWD, path.as_c_str(), self.recursive)?,
             From::Scratch(name) => clone_tree(state.scratch()?, name.as_c_str(), self.recursive)?,
+            From::Tree(index) => state.take_tree(*index)?,
         };
         let directory = is_directory(&tree)?;
         let missing = if directory { Missing::Directory } else { Missing::File };

@@ -53,7 +53,9 @@
 //!
 //! # From outside
 //! [`Root`] looks things up and reads files in a root without being led astray, [`remove_tree`]
-//! removes what a container has written, [`parse_mountinfo`] tells what is mounted.
+//! removes what a container has written, [`FileNode`] reads and makes files in a tree that strangers
+//! may change, [`Descent`] is the way through one of any depth, [`parse_mountinfo`] tells what is
+//! mounted.
 //!
 //! # Needs
 //! Linux 5.12 (`mount_setattr(2)`) on a 64-bit machine, and a mount namespace of one's own.
@@ -63,8 +65,8 @@
 //!
 //! # What it does not do
 //! It makes no process and no namespace, chooses no mounts (which paths to mask is its caller's
-//! policy), shifts no file's owner to a user namespace's ids, and loads no security label. A new
-//! root alone confines nobody: that takes the other namespaces, fewer capabilities and a filter
+//! policy), changes no file's owner ([`Tree`] shows files under other ids without), and loads no
+//! security label. A new root alone confines nobody: that takes the other namespaces, fewer capabilities and a filter
 //! of system calls.
 
 #[allow(unsafe_code)]
@@ -72,14 +74,18 @@ mod sys;
 
 mod bind;
 mod chdir;
+mod descent;
 mod dev;
 mod error;
 mod flags;
 mod inside;
 mod kernel;
+mod make;
 mod mask;
+mod merged;
 mod mount;
 mod mountinfo;
+mod node;
 mod overlay;
 mod path;
 mod remove;
@@ -90,9 +96,11 @@ mod step;
 mod sysctl;
 mod target;
 mod text;
+mod tree;
 
 pub use bind::{Bind, Source};
 pub use chdir::Chdir;
+pub use descent::Descent;
 pub use dev::{DevBind, DevNodes, Devices, Node, NodeKind};
 pub use error::Error;
 pub use flags::{MountAttr, Propagation};
@@ -100,13 +108,15 @@ pub use inside::{Entry, Kind, Root};
 pub use mask::{Mask, ReadOnly, Seal};
 pub use mount::Mount;
 pub use mountinfo::{MountInfo, parse_mountinfo};
+pub use node::{FileNode, Meta, NodeType, shown};
 pub use overlay::{Overlay, RootOverlay};
-pub use remove::{remove_tree, remove_tree_at};
+pub use remove::{Removal, remove_tree, remove_tree_at};
 pub use root::{PivotRoot, RootBind, RootPropagation, RootReadOnly};
 pub use scratch::{Scratch, ScratchFile};
 pub use state::State;
 pub use step::Step;
 pub use sysctl::Sysctl;
+pub use tree::{Hold, RootTree, Tree};
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

@@ -34,6 +34,10 @@ impl Mount {
         let options = options
             .iter()
             .map(|(key, value)| {
+                if key.is_empty() {
+                    let (value, reason) = (value.unwrap_or_default().to_owned(), "it has no name");
+                    return Err(Error::Value { value, role: "mount option", reason });
+                }
                 let value = value.map(|value| c_value(value, "mount option")).transpose()?;
                 Ok((c_value(key, "mount option")?, value))
             })
@@ -130,6 +134,14 @@ pub(crate) fn is_directory(fd: &std::os::fd::OwnedFd) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_option_without_a_name_is_refused() {
+        for option in [("", None), ("", Some("1"))] {
+            let path = Path::new("/x");
+            assert!(Mount::new("tmpfs", "x", path, &[option], MountAttr::empty()).is_err());
+        }
+    }
 
     #[test]
     fn a_mount_reads_and_scripts_as_expected() {

@@ -171,7 +171,7 @@ impl Operation for PivotRoot {
         unmount(c".", UnmountFlags::DETACH)?;
         chdir(c"/")?;
         // The old mounts live on as long as someone refers to them.
-        *state = State::new();
+        state.close();
         Ok(())
     }
 }

@@ -129,7 +129,10 @@ impl Operation for Scratch {
             write_all(&file, contents)?;
             fchmod(&file, Mode::from_raw_mode(*mode))?;
         }
-        let at = openat(CWD, self.at.as_c_str(), HANDLE | OFlags::DIRECTORY, Mode::empty())?;
+        let at = match state.held.take() {
+            Some(held) => held,
+            None => openat(CWD, self.at.as_c_str(), HANDLE | OFlags::DIRECTORY, Mode::empty())?,
+        };
         attach(&mount, &at)?;
         state.scratch = Some(mount);
         Ok(())

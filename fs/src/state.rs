@@ -1,4 +1,5 @@
 //! What one step leaves for the next.
+use crate::tree::Tree;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -13,13 +14,37 @@ pub struct State {
     pub(crate) root: Option<OwnedFd>,
     pub(crate) null: Option<OwnedFd>,
     pub(crate) procfs: Option<OwnedFd>,
+    /// Where the scratch directory goes, when it has to be opened early.
+    pub(crate) held: Option<OwnedFd>,
+    trees: Vec<Option<OwnedFd>>,
 }
 
 impl State {
     /// A state before the first step.
     #[must_use]
     pub const fn new() -> Self {
-        Self { scratch: None, root: None, null: None, procfs: None }
+        Self { scratch: None, root: None, null: None, procfs: None, held: None, trees: Vec::new() }
+    }
+
+    /// A state with mounts that the parent has made. Steps name them by their index.
+    #[must_use]
+    pub fn with_trees(trees: Vec<Tree>) -> Self {
+        let trees = trees.into_iter().map(|Tree(tree)| Some(tree)).collect();
+        Self { trees, ..Self::new() }
+    }
+
+    /// A mount of the parent's, which can be attached once; EBADF when there is none.
+    pub(crate) fn take_tree(&mut self, index: usize) -> io::Result<OwnedFd> {
+        let tree = self.trees.get_mut(index).and_then(Option::take);
+        tree.ok_or_else(|| io::Error::from_raw_os_error(libc::EBADF))
+    }
+
+    /// Closes everything. The list of trees keeps its memory: nothing may be freed in a child.
+    pub(crate) fn close(&mut self) {
+        let Self { scratch, root, null, procfs, held, trees } = self;
+        for descriptor in [scratch, root, null, procfs, held].into_iter().chain(trees) {
+            *descriptor = None;
+        }
     }
 
     /// The scratch directory, or EBADF when no step has made it.

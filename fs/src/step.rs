@@ -11,6 +11,7 @@ use crate::root::{PivotRoot, RootBind, RootPropagation, RootReadOnly};
 use crate::scratch::{Scratch, ScratchFile};
 use crate::state::State;
 use crate::sysctl::Sysctl;
+use crate::tree::{Hold, RootTree};
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -33,9 +34,10 @@ pub(crate) trait Operation: fmt::Display {
 /// line for people, such as `mount proc on /proc (nosuid,nodev,noexec)`.
 ///
 /// The order in which steps work: a propagation step, [`scratch`](Self::scratch), one of
-/// [`root_overlay`](Self::root_overlay) and [`root_bind`](Self::root_bind), then mounts, devices,
-/// masks and sysctls as needed, [`root_read_only`](Self::root_read_only),
-/// [`pivot_root`](Self::pivot_root), [`chdir`](Self::chdir).
+/// [`root_overlay`](Self::root_overlay), [`root_bind`](Self::root_bind) and
+/// [`root_tree`](Self::root_tree), then mounts, devices, masks and sysctls as needed,
+/// [`root_read_only`](Self::root_read_only), [`pivot_root`](Self::pivot_root),
+/// [`chdir`](Self::chdir).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Step {
@@ -47,6 +49,10 @@ pub enum Step {
     RootOverlay(RootOverlay),
     /// See [`Step::root_bind`].
     RootBind(RootBind),
+    /// See [`Step::root_tree`].
+    RootTree(RootTree),
+    /// See [`Step::hold`].
+    Hold(Hold),
     /// See [`Step::mount`].
     Mount(Mount),
     /// See [`Step::bind`].
@@ -116,6 +122,22 @@ impl Step {
     /// `dir` is not absolute or has a NUL byte.
     pub fn root_bind(dir: &Path, readonly: bool) -> Result<Self, Error> {
         RootBind::new(dir, readonly).map(Self::RootBind)
+    }
+
+    /// Makes a mount of the parent's the container's root: the one with this index in
+    /// [`State::with_trees`].
+    #[must_use]
+    pub fn root_tree(index: usize) -> Self {
+        Self::RootTree(RootTree { index })
+    }
+
+    /// Opens the directory `at` for a later [`scratch`](Self::scratch): in a user namespace, as
+    /// long as the process is still the host's user who may pass through the directories above.
+    ///
+    /// # Errors
+    /// `at` is not absolute or has a NUL byte.
+    pub fn hold(at: &Path) -> Result<Self, Error> {
+        Hold::new(at).map(Self::Hold)
     }
 
     /// Mounts a new file system on `target` inside the root; a missing target is made. Options
@@ -246,6 +268,8 @@ impl Step {
             Self::Scratch(step) => step,
             Self::RootOverlay(step) => step,
             Self::RootBind(step) => step,
+            Self::RootTree(step) => step,
+            Self::Hold(step) => step,
             Self::Mount(step) => step,
             Self::Bind(step) => step,
             Self::DevNodes(step) => step,

@@ -24,7 +24,7 @@ pub(crate) fn quote(bytes: &[u8]) -> String {
     let plain = |b: &u8| b.is_ascii_alphanumeric() || b"_./:=,@%+-".contains(b);
     match std::str::from_utf8(bytes) {
         Ok(text) if !text.is_empty() && bytes.iter().all(plain) => text.to_owned(),
-        Ok(text) => format!("'{}'", text.replace('\'', r"'\''")),
+        Ok(text) => quote_text(text),
         // `$( )` drops newlines at the end, so they follow it.
         Err(_) => {
             let newlines = bytes.iter().rev().take_while(|b| **b == b'\n').count();
@@ -33,6 +33,23 @@ pub(crate) fn quote(bytes: &[u8]) -> String {
             format!("\"$(printf '{}')\"{end}", octal(text))
         }
     }
+}
+
+/// A word in which no character can steer the terminal that shows it.
+fn quote_text(text: &str) -> String {
+    let quoted = text.chars().fold(String::from("'"), |mut word, c| {
+        match c {
+            '\'' => word.push_str(r"'\''"),
+            // `$( )` drops newlines at the end, and a tab is harmless.
+            c if c.is_control() && !matches!(c, '\n' | '\t') => {
+                let bytes = octal(c.encode_utf8(&mut [0; 4]).as_bytes());
+                word.push_str(&format!("'\"$(printf '{bytes}')\"'"));
+            }
+            c => word.push(c),
+        }
+        word
+    });
+    quoted + "'"
 }
 
 /// Bytes as the octal escapes of printf(1).
@@ -70,9 +87,15 @@ mod tests {
     }
 
     #[test]
+    fn a_script_does_not_steer_the_terminal_that_shows_it() {
+        let word = quote("a\x1b[31m\u{9b}'b".as_bytes());
+        assert!(!word.contains(char::is_control), "{word:?}");
+    }
+
+    #[test]
     fn a_shell_reads_every_byte_back() {
         let every: Vec<u8> = (1..=255).chain(*b"\n\n").collect();
-        for bytes in [every.as_slice(), b"it's", b"-n", b"\xff\n", b"%s\\n"] {
+        for bytes in [every.as_slice(), b"it's", b"-n", b"\xff\n", b"%s\\n", b"a\x1b[m\r\n\n"] {
             for command in [printf(bytes), format!("printf %s {}", quote(bytes))] {
                 let out = std::process::Command::new("sh").arg("-c").arg(&command).output();
                 assert_eq!(out.expect("sh runs").stdout, bytes, "{command}");

@@ -5,6 +5,7 @@
 //! bridge plug br9 PID 10.9.0.2/24    eth0 on it for the process's network namespace
 //! bridge show                        bridges, their ports and addresses
 //! bridge delete br9
+//! bridge lease FILE 10.9.0.1/24,fd00::1/64 OWNER...    addresses of their own for owners
 //! ```
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
@@ -12,7 +13,9 @@ use std::error::Error;
 use std::fs::File;
 use std::process::ExitCode;
 
-use minidock_net::{Bridge, DEFAULT_MTU, InterfaceAddr, LinkName, Mac, Op, Session, Side, Veth};
+use minidock_net::{
+    Bridge, DEFAULT_MTU, InterfaceAddr, Leases, LinkName, Mac, Op, Pool, Session, Side, Veth,
+};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -26,19 +29,23 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &[&str]) -> Result<(), Box<dyn Error>> {
+    const USAGE: &str = "bridge up NAME ADDRESS/PREFIX | plug NAME PID ADDRESS/PREFIX | show | \
+                         delete NAME | lease FILE GATEWAY[,GATEWAY] OWNER...";
     match *arguments {
         ["up", name, address] => up(&name.parse()?, address.parse()?),
         ["plug", bridge, pid, address] => plug(&bridge.parse()?, pid, address.parse()?),
         ["show"] => show(),
         ["delete", name] => Ok(Session::new(None)?.delete_link(&name.parse()?).map(drop)?),
-        _ => Err("usage: bridge up NAME ADDRESS/PREFIX | plug NAME PID ADDRESS/PREFIX | show | delete NAME".into()),
+        ["lease", file, gateways, ref owners @ ..] => lease(file, gateways, owners),
+        _ => Err(format!("usage: {USAGE}").into()),
     }
 }
 
 fn up(name: &LinkName, address: InterfaceAddr) -> Result<(), Box<dyn Error>> {
     let lock = std::env::temp_dir().join(format!("{name}.lock"));
     let mac = Mac::of(address.address());
-    let bridge = Bridge { name: name.clone(), address, mac, mtu: DEFAULT_MTU, lock };
+    let (addresses, owner) = (vec![address], std::env::current_dir()?);
+    let bridge = Bridge { name: name.clone(), addresses, mac, mtu: DEFAULT_MTU, lock, owner };
     Ok(Session::new(None)?.run(&Op::EnsureBridge(bridge))?)
 }
 
@@ -51,6 +58,7 @@ fn plug(bridge: &LinkName, pid: &str, address: InterfaceAddr) -> Result<(), Box<
         bridge: bridge.clone(),
         mac: Mac::of(address.address()),
         mtu: DEFAULT_MTU,
+        group: 0,
     };
     let inside = [Op::Address { link: eth0.clone(), address }, Op::LinkUp(eth0)];
     let session = Session::new(Some(namespace.into()))?;
@@ -72,6 +80,18 @@ fn show() -> Result<(), Box<dyn Error>> {
         for port in links.iter().filter(|link| link.controller == Some(bridge.index)) {
             println!("  port {}", port.name);
         }
+    }
+    Ok(())
+}
+
+fn lease(file: &str, gateways: &str, owners: &[&str]) -> Result<(), Box<dyn Error>> {
+    let gateways =
+        gateways.split(',').map(str::parse).collect::<Result<Vec<InterfaceAddr>, _>>()?;
+    let pools = gateways.into_iter().map(Pool::new).collect::<Result<Vec<_>, _>>()?;
+    let leases = Leases::open(file, &pools)?;
+    for owner in owners {
+        let given = leases.allocate(owner, &[])?;
+        println!("{}", given.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
     }
     Ok(())
 }

@@ -1,134 +1,161 @@
+use std::net::IpAddr;
 use std::path::Path;
 
 use crate::{
-    Bridge, DEFAULT_MTU, Error, InterfaceAddr, Ipv4Subnet, Link, LinkName, Mac, Op, Session, Side,
-    lock, netlink,
+    Bridge, DEFAULT_MTU, Error, Family, Holder, InterfaceAddr, Link, LinkName, Mac, Op, Session,
+    Side, Subnet, Taken, choose_subnet, lock, netlink, subnet_candidates,
 };
 
-/// A route to more than this is a default route in disguise: a tunnel that wants all traffic
-/// adds 0.0.0.0/1 and 128.0.0.0/1. Kernels prefer the longer prefix, so a bridge inside works.
-const WIDEST_TAKEN: u8 = 8;
-
-/// The subnets for a bridge, in the order of preference: 172.29.0.0/16 to 172.31.0.0/16, then
-/// 192.168.200.0/24 to 192.168.254.0/24.
-pub fn subnet_candidates() -> impl Iterator<Item = Ipv4Subnet> {
-    let large = (29..=31).map(|second| Ipv4Subnet::constant([172, second, 0, 0], 16));
-    let small = (200..=254).map(|third| Ipv4Subnet::constant([192, 168, third, 0], 24));
-    large.chain(small)
-}
-
-/// The first candidate that overlaps nothing in `taken`, entries wider than /8 aside. Pure.
-pub fn choose_subnet(
-    candidates: impl IntoIterator<Item = Ipv4Subnet>,
-    taken: &[Ipv4Subnet],
-) -> Option<Ipv4Subnet> {
-    let counts = |subnet: &&Ipv4Subnet| subnet.prefix() >= WIDEST_TAKEN;
-    candidates
-        .into_iter()
-        .find(|candidate| !taken.iter().filter(counts).any(|subnet| subnet.overlaps(candidate)))
-}
-
 impl Session {
-    /// What a bridge is to be: one that exists keeps its address; for a new one the first of
-    /// [`subnet_candidates`] that no route or address of the host overlaps. Changes nothing.
-    /// `lock` becomes [`Bridge::lock`].
+    /// What a bridge with an IPv4 address is to be: one that exists keeps its own; for a new one
+    /// the first of [`subnet_candidates`] that nothing in [`Session::taken`] nor in `also` overlaps.
+    /// Changes nothing. `lock` and `owner` become the bridge's.
     ///
     /// # Errors
-    /// [`Error::Netlink`], [`Error::NotABridge`], [`Error::NoFreeSubnet`]; [`Error::File`] for the
-    /// lock.
-    pub fn plan_bridge(&self, name: &LinkName, lock: &Path) -> Result<Bridge, Error> {
+    /// [`Error::Netlink`], [`Error::NotABridge`], [`Error::ForeignBridge`], [`Error::NoFreeSubnet`];
+    /// [`Error::File`] for the lock.
+    pub fn plan_bridge(
+        &self,
+        name: &LinkName,
+        (lock, owner): (&Path, &Path),
+        also: &[Taken],
+    ) -> Result<Bridge, Error> {
         loop {
             // What another process is just making must be seen as a whole or not at all: its
             // address on a link that has not been seen yet would count as somebody else's.
             let held = lock::shared_if_there(lock)?;
-            let link = self.bridge(name)?;
-            let address = match self.address_of(link.as_ref())? {
+            let link = self.bridge(name, owner)?;
+            let addresses = self.addresses_of(link.as_ref())?;
+            let own = addresses.into_iter().find(|address| address.family() == Family::V4);
+            let address = match own {
                 Some(address) => address,
-                None => self.free_subnet(name, link.as_ref())?.gateway(),
+                None => self.free_subnet(name, also)?.gateway(),
             };
             // Nobody makes the bridge before the file is there.
             if held.is_none() && lock.exists() {
                 continue;
             }
-            let mac = link.as_ref().and_then(|link| link.mac).unwrap_or(Mac::of(address.address()));
-            let mtu = link.as_ref().map_or(DEFAULT_MTU, |link| link.mtu);
-            return Ok(Bridge { name: name.clone(), address, mac, mtu, lock: lock.to_owned() });
+            return Ok(Bridge {
+                name: name.clone(),
+                addresses: vec![address],
+                mac: link.as_ref().and_then(|link| link.mac).unwrap_or(Mac::of(address.address())),
+                mtu: link.as_ref().map_or(DEFAULT_MTU, |link| link.mtu),
+                lock: lock.to_owned(),
+                owner: owner.to_owned(),
+            });
         }
     }
 
-    /// Sees to it that the bridge exists, is up and has an address, and says which: that of a
-    /// bridge which had one already is kept. Among processes that do it at the same time with the
-    /// same lock file one makes the bridge and the others wait until it is complete.
+    /// Sees to it that the bridge exists, is up and has an address of each family that is wanted,
+    /// and says which, in the order of [`Bridge::addresses`]: those that it had already are kept.
+    /// Among processes that do it at the same time with the same lock file one makes the bridge
+    /// and the others wait until it is complete.
     ///
     /// # Errors
-    /// [`Error::Netlink`], [`Error::NotABridge`]; [`Error::File`] for the lock.
-    pub fn ensure_bridge(&self, bridge: &Bridge) -> Result<InterfaceAddr, Error> {
-        if let Some(address) = self.complete(bridge)? {
-            return Ok(address);
+    /// [`Error::Netlink`], among them `EACCES` for IPv6 where it is switched off;
+    /// [`Error::NotABridge`], [`Error::ForeignBridge`]; [`Error::File`] for the lock.
+    pub fn ensure_bridge(&self, bridge: &Bridge) -> Result<Vec<InterfaceAddr>, Error> {
+        if let Some(addresses) = self.complete(bridge)? {
+            return Ok(addresses);
         }
         let _lock = lock::exclusive(&bridge.lock)?;
         // Whoever had the lock has made the bridge, or was killed on the way: the rest is done here.
         self.make(bridge)
     }
 
-    /// The address of a bridge that lacks nothing.
-    fn complete(&self, bridge: &Bridge) -> Result<Option<InterfaceAddr>, Error> {
-        match self.bridge(&bridge.name)? {
-            Some(link) if link.up => self.address_of(Some(&link)),
+    /// The addresses of a bridge that lacks nothing.
+    fn complete(&self, bridge: &Bridge) -> Result<Option<Vec<InterfaceAddr>>, Error> {
+        match self.bridge(&bridge.name, &bridge.owner)? {
+            Some(link) if link.up => {
+                let found = self.addresses_of(Some(&link))?;
+                Ok(bridge.addresses.iter().map(|wanted| like(*wanted, &found)).collect())
+            }
             _ => Ok(None),
         }
     }
 
-    fn make(&self, bridge: &Bridge) -> Result<InterfaceAddr, Error> {
+    fn make(&self, bridge: &Bridge) -> Result<Vec<InterfaceAddr>, Error> {
         let op = Op::EnsureBridge(bridge.clone());
-        let link = match self.bridge(&bridge.name)? {
+        let link = match self.bridge(&bridge.name, &bridge.owner)? {
             Some(link) => Some(link),
             None => {
                 let made = self.request(&op, netlink::add_bridge(self.host(), bridge));
                 or_exists(made)?;
-                self.bridge(&bridge.name)?
+                self.bridge(&bridge.name, &bridge.owner)?
             }
         };
         if !link.as_ref().is_some_and(|link| link.up) {
-            self.request(&op, netlink::bring_up(self.host(), &bridge.name))?;
+            let alias = link.as_ref().is_none_or(|link| link.alias.is_none());
+            let alias = alias.then(|| bridge.alias());
+            self.request(&op, netlink::bring_up(self.host(), &bridge.name, alias))?;
         }
-        if let Some(address) = self.address_of(link.as_ref())? {
-            return Ok(address);
-        }
-        let added = netlink::add_address(self.host(), &bridge.name, bridge.address);
-        or_exists(self.request(&op, added))?;
-        Ok(bridge.address)
+        let found = self.addresses_of(link.as_ref())?;
+        let ensure = |wanted: &InterfaceAddr| -> Result<InterfaceAddr, Error> {
+            if let Some(address) = like(*wanted, &found) {
+                return Ok(address);
+            }
+            let added = netlink::add_address(self.host(), &bridge.name, *wanted);
+            or_exists(self.request(&op, added))?;
+            Ok(*wanted)
+        };
+        bridge.addresses.iter().map(ensure).collect()
     }
 
-    fn bridge(&self, name: &LinkName) -> Result<Option<Link>, Error> {
+    /// The bridge that this owner has made, or has begun to make.
+    fn bridge(&self, name: &LinkName, owner: &Path) -> Result<Option<Link>, Error> {
         match self.link(name)? {
             Some(Link { kind, .. }) if kind.as_deref() != Some("bridge") => {
                 let kind = kind.unwrap_or_else(|| "a device".to_owned());
                 Err(Error::NotABridge { name: name.clone(), kind })
             }
+            Some(link) if !link.is_of(owner) && !is_half_made(&link) => {
+                let name = name.clone();
+                let owner = link.alias.unwrap_or_else(|| "nobody".to_owned());
+                Err(Error::ForeignBridge { name, owner })
+            }
             found => Ok(found),
         }
     }
 
-    fn address_of(&self, link: Option<&Link>) -> Result<Option<InterfaceAddr>, Error> {
-        let Some(link) = link else { return Ok(None) };
-        let addresses = self.addresses(Side::Host)?;
-        Ok(addresses.iter().find(|found| found.link == link.index).map(|found| found.address))
+    /// Those that somebody has given it.
+    fn addresses_of(&self, link: Option<&Link>) -> Result<Vec<InterfaceAddr>, Error> {
+        let Some(link) = link else { return Ok(Vec::new()) };
+        let request = netlink::addresses(self.host(), Some(link.index));
+        let addresses = self.request(&"list the addresses", request)?;
+        let given = addresses.iter().map(|found| found.address).filter(|address| {
+            !matches!(address.address(), IpAddr::V6(address) if address.is_unicast_link_local())
+        });
+        Ok(given.collect())
     }
 
-    fn free_subnet(&self, name: &LinkName, own: Option<&Link>) -> Result<Ipv4Subnet, Error> {
-        let own = own.map(|link| link.index);
-        let addresses = self.addresses(Side::Host)?;
-        let routes = self.routes(Side::Host)?;
-        let of_addresses = addresses
-            .iter()
-            .filter(|found| Some(found.link) != own)
-            .map(|found| found.address.subnet());
-        let of_routes = routes
-            .iter()
-            .filter(|route| own.is_none() || route.link != own)
-            .map(|route| route.destination);
-        let taken: Vec<_> = of_addresses.chain(of_routes).collect();
+    /// The subnets that addresses and routes of the host use, those of the bridge `own` aside.
+    ///
+    /// # Errors
+    /// [`Error::Netlink`].
+    pub fn taken(&self, own: &LinkName) -> Result<Vec<Taken>, Error> {
+        let links = self.links(Side::Host)?;
+        let name = |index: u32| {
+            links.iter().find(|link| link.index == index).map(|link| link.name.clone())
+        };
+        let addresses = self.addresses(Side::Host)?.into_iter().filter_map(|found| {
+            // A link that has gone meanwhile has no address any more.
+            let by = Holder::Address(name(found.link)?);
+            Some(Taken { subnet: found.address.subnet(), by })
+        });
+        let routes = self.routes(Side::Host)?.into_iter().map(|route| Taken {
+            subnet: route.destination,
+            by: Holder::Route(route.link.and_then(name)),
+        });
+        let is_own = |taken: &Taken| match &taken.by {
+            Holder::Address(link) | Holder::Route(Some(link)) => link == own,
+            _ => false,
+        };
+        Ok(addresses.chain(routes).filter(|taken| !is_own(taken)).collect())
+    }
+
+    fn free_subnet(&self, name: &LinkName, also: &[Taken]) -> Result<Subnet, Error> {
+        let mut taken = self.taken(name)?;
+        taken.extend_from_slice(also);
         choose_subnet(subnet_candidates(), &taken).ok_or_else(|| Error::NoFreeSubnet {
             name: name.clone(),
             tried: subnet_candidates().count(),
@@ -136,43 +163,24 @@ impl Session {
     }
 }
 
+/// Its owner is noted when it comes up. Until then it is known by its hardware address alone.
+fn is_half_made(link: &Link) -> bool {
+    let own = link.mac.is_some_and(|mac| mac.0.starts_with(&Mac::PREFIX));
+    !link.up && link.alias.is_none() && own
+}
+
+/// The address of the same family.
+fn like(wanted: InterfaceAddr, found: &[InterfaceAddr]) -> Option<InterfaceAddr> {
+    let same = |address: &&InterfaceAddr| address.family() == wanted.family();
+    // The very one, should the bridge have several.
+    let very = found.iter().find(|address| **address == wanted);
+    very.or_else(|| found.iter().find(same)).copied()
+}
+
 /// Somebody who does not use the lock was faster: what they made will do.
-fn or_exists(result: Result<(), Error>) -> Result<(), Error> {
+pub(crate) fn or_exists(result: Result<(), Error>) -> Result<(), Error> {
     match result {
         Err(error) if error.errno() == Some(libc::EEXIST) => Ok(()),
         other => other,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn chosen(taken: &[&str]) -> Option<String> {
-        let taken: Vec<_> = taken.iter().map(|text| text.parse().unwrap()).collect();
-        choose_subnet(subnet_candidates(), &taken).map(|subnet| subnet.to_string())
-    }
-
-    #[test]
-    fn the_first_candidate_that_nothing_overlaps_is_chosen() {
-        assert_eq!(chosen(&[]).as_deref(), Some("172.29.0.0/16"));
-        assert_eq!(chosen(&["10.0.0.0/8", "172.17.0.0/16"]).as_deref(), Some("172.29.0.0/16"));
-        assert_eq!(chosen(&["172.29.7.1/32"]).as_deref(), Some("172.30.0.0/16"));
-        let two = ["172.29.0.0/16", "172.30.4.0/22"];
-        assert_eq!(chosen(&two).as_deref(), Some("172.31.0.0/16"));
-        assert_eq!(chosen(&["172.16.0.0/12"]).as_deref(), Some("192.168.200.0/24"));
-        let home = ["172.16.0.0/12", "192.168.200.0/23"];
-        assert_eq!(chosen(&home).as_deref(), Some("192.168.202.0/24"));
-    }
-
-    #[test]
-    fn default_routes_also_in_halves_take_nothing() {
-        let tunnel = ["0.0.0.0/0", "0.0.0.0/1", "128.0.0.0/1"];
-        assert_eq!(chosen(&tunnel).as_deref(), Some("172.29.0.0/16"));
-    }
-
-    #[test]
-    fn no_candidate_is_left_when_all_private_networks_are_taken() {
-        assert_eq!(chosen(&["172.16.0.0/12", "192.168.0.0/16"]), None);
     }
 }

@@ -1,5 +1,4 @@
 use std::fmt;
-use std::net::Ipv4Addr;
 use std::str::FromStr;
 
 use crate::Error;
@@ -9,10 +8,6 @@ use crate::Error;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LinkName(String);
 
-/// The hardware address of an Ethernet link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Mac(pub [u8; 6]);
-
 impl LinkName {
     /// The loopback device, which every network namespace is born with.
     #[must_use]
@@ -20,10 +15,16 @@ impl LinkName {
         Self("lo".to_owned())
     }
 
-    /// `eth0`, the container's end of the pair.
+    /// `eth0`, the container's end of its first pair.
     #[must_use]
     pub fn container() -> Self {
-        Self("eth0".to_owned())
+        Self::eth(0)
+    }
+
+    /// The container's end of a pair: `eth0`, `eth1`, …
+    #[must_use]
+    pub fn eth(number: u8) -> Self {
+        Self(format!("eth{number}"))
     }
 
     /// `minidock0`, the bridge where nothing else is asked for.
@@ -32,18 +33,44 @@ impl LinkName {
         Self("minidock0".to_owned())
     }
 
-    /// The host's end of a container's veth pair: `mdv` and 12 hexadecimal digits. They are the
-    /// first 12 of an id that is all hexadecimal and long enough to be random (32 digits), so
+    /// The bridge of a network: `minidock-` and 6 hexadecimal digits, the first of its id if that
+    /// is random (see [`LinkName::veth`]), otherwise of its hash. The default network of a state
+    /// directory that is not the default one takes the directory's path as its id.
+    #[must_use]
+    pub fn bridge(id: &str) -> Self {
+        Self(format!("minidock-{:06x}", number_of(id, 6)))
+    }
+
+    /// The host's end of a container's first veth pair: `mdv` and 12 hexadecimal digits. They are
+    /// the first 12 of an id that is all hexadecimal and long enough to be random (32 digits), so
     /// that a person finds the container; of any other id they are a hash (FNV-1a).
     #[must_use]
     pub fn veth(id: &str) -> Self {
-        let hexadecimal = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        match id.get(..12) {
-            Some(head) if id.len() >= 32 && id.bytes().all(hexadecimal) => {
-                Self(format!("mdv{head}"))
-            }
-            _ => Self(format!("mdv{:012x}", fnv1a(id.as_bytes()) >> 16)),
-        }
+        Self::veth_of(id, 0)
+    }
+
+    /// The host's end of the pair whose other one is [`LinkName::eth`] of `number`: the last two
+    /// digits of [`LinkName::veth`] tell the pairs of one container apart.
+    #[must_use]
+    pub fn veth_of(id: &str, number: u8) -> Self {
+        Self(format!("mdv{:012x}", number_of(id, 12) ^ u64::from(number)))
+    }
+
+    /// Whether a name is one that [`LinkName::veth`] gives: `mdv` and 12 hexadecimal digits.
+    #[must_use]
+    pub fn is_veth(name: &str) -> bool {
+        let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        let digits = name.strip_prefix("mdv").unwrap_or_default();
+        digits.len() == 12 && digits.bytes().all(digit)
+    }
+
+    /// Whether it is one that [`LinkName::veth_of`] gives for the id.
+    #[must_use]
+    pub fn is_veth_of(&self, id: &str) -> bool {
+        let number =
+            self.0.strip_prefix("mdv").and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        let differs = |number: u64| number ^ number_of(id, 12);
+        Self::is_veth(&self.0) && number.is_some_and(|number| differs(number) <= u8::MAX.into())
     }
 
     /// The name as text.
@@ -53,20 +80,20 @@ impl LinkName {
     }
 }
 
-fn fnv1a(bytes: &[u8]) -> u64 {
+/// The first `digits` hexadecimal digits, at most 15, of an id that is all hexadecimal and long
+/// enough to be random, and of the hash of any other.
+pub(crate) fn number_of(id: &str, digits: u8) -> u64 {
+    let hexadecimal = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let random = id.len() >= 32 && id.bytes().all(hexadecimal);
+    let head = id.get(..usize::from(digits)).filter(|_| random);
+    head.and_then(|head| u64::from_str_radix(head, 16).ok())
+        .unwrap_or_else(|| fnv1a(id.as_bytes()) >> (64 - 4 * u32::from(digits.min(15))))
+}
+
+pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
-}
-
-impl Mac {
-    /// `02:42:` and the four bytes of the address: locally administered, and unique where the
-    /// address is.
-    #[must_use]
-    pub fn of(address: Ipv4Addr) -> Self {
-        let [a, b, c, d] = address.octets();
-        Self([0x02, 0x42, a, b, c, d])
-    }
 }
 
 impl FromStr for LinkName {
@@ -77,6 +104,7 @@ impl FromStr for LinkName {
         let why = match text {
             "" => "it is empty",
             "." | ".." => "it would name a directory of /sys/class/net",
+            "all" | "default" => "the kernel keeps it for settings of all links",
             _ if text.len() > 15 => "it is longer than 15 bytes",
             _ if text.contains(forbidden) => "it contains white space, / or :",
             // The kernel would fill in a number and so make a link of another name.
@@ -87,44 +115,9 @@ impl FromStr for LinkName {
     }
 }
 
-impl FromStr for Mac {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let invalid =
-            |why| Error::Invalid { what: "a hardware address", value: text.to_owned(), why };
-        let mut bytes = [0; 6];
-        let mut parts = text.split(':');
-        for byte in &mut bytes {
-            *byte = parts
-                .next()
-                .filter(|part| {
-                    part.len() == 2 && part.bytes().all(|digit| digit.is_ascii_hexdigit())
-                })
-                .and_then(|part| u8::from_str_radix(part, 16).ok())
-                .ok_or_else(|| {
-                    invalid("six pairs of hexadecimal digits with : between are expected")
-                })?;
-        }
-        match parts.next() {
-            Some(_) => Err(invalid("it has more than six parts")),
-            None if bytes[0] & 1 == 1 => Err(invalid("it is a group address")),
-            None if bytes == [0; 6] => Err(invalid("it is all zeros")),
-            None => Ok(Self(bytes)),
-        }
-    }
-}
-
 impl fmt::Display for LinkName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-impl fmt::Display for Mac {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
     }
 }
 
@@ -141,6 +134,34 @@ mod tests {
     }
 
     #[test]
+    fn the_pairs_of_a_container_have_names_of_their_own() {
+        let ids = ["0123456789abcdef0123456789abcdef", "web"];
+        for id in ids {
+            let names: HashSet<_> = (0..=u8::MAX).map(|n| LinkName::veth_of(id, n)).collect();
+            assert_eq!(names.len(), 256);
+            let same = |name: &LinkName| name.as_str()[..13] == LinkName::veth(id).as_str()[..13];
+            assert!(names.iter().all(same));
+        }
+        assert_eq!(LinkName::veth_of(ids[0], 2).as_str(), "mdv0123456789a9");
+        for number in [0, 1, u8::MAX] {
+            let name = LinkName::veth_of(ids[0], number);
+            assert!(name.is_veth_of(ids[0]) && !name.is_veth_of(ids[1]));
+        }
+        assert!(!LinkName::default_bridge().is_veth_of(ids[0]));
+        assert_eq!(LinkName::eth(2).as_str(), "eth2");
+    }
+
+    #[test]
+    fn the_bridge_of_a_network_shows_its_id() {
+        let id = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+        assert_eq!(LinkName::bridge(id).as_str(), "minidock-012345");
+        let hashed = LinkName::bridge("/tmp/state");
+        assert_eq!(hashed.as_str().parse::<LinkName>().unwrap(), hashed);
+        assert_eq!(hashed.as_str().len(), 15);
+        assert_ne!(hashed, LinkName::bridge("/tmp/other"));
+    }
+
+    #[test]
     fn chosen_ids_give_different_valid_names() {
         let ids =
             ["", "web", "container-frontend-1", "container-frontend-2", "ÄÖÜ/:..", "0123456789ab"];
@@ -148,6 +169,18 @@ mod tests {
         assert_eq!(names.len(), ids.len());
         for name in names {
             assert_eq!(name.as_str().parse::<LinkName>().unwrap(), name);
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_veth_is_known_again() {
+        for id in ["", "web", "ÄÖÜ/:..", &"0123456789abcdef".repeat(4)] {
+            assert!(LinkName::is_veth(LinkName::veth(id).as_str()), "{id}");
+        }
+        for other in
+            ["mdv", "mdv0", "mdv0123456789AB", "mdv0123456789abc", "mdvlan123456789", "eth0", ""]
+        {
+            assert!(!LinkName::is_veth(other), "{other}");
         }
     }
 
@@ -163,29 +196,21 @@ mod tests {
         for good in ["lo", "eth0", "minidock0", "a.b-c_d", "fifteen-bytes-x"] {
             assert_eq!(good.parse::<LinkName>().unwrap().as_str(), good);
         }
-        for bad in
-            ["", ".", "..", "a b", "a/b", "a:b", "a\tb", "a\0b", "veth%d", "sixteen-bytes-xx"]
-        {
-            assert!(bad.parse::<LinkName>().is_err(), "{bad:?} was taken");
-        }
-    }
-
-    #[test]
-    fn a_hardware_address_follows_from_the_address() {
-        let mac = Mac::of(Ipv4Addr::new(172, 29, 0, 10));
-        assert_eq!(mac.to_string(), "02:42:ac:1d:00:0a");
-        assert_eq!("02:42:AC:1d:00:0a".parse::<Mac>().unwrap(), mac);
         for bad in [
             "",
-            "02:42:ac:1d:00",
-            "02:42:ac:1d:00:0a:0b",
-            "2:42:ac:1d:0:a",
-            "03:42:ac:1d:00:0a",
-            "00:00:00:00:00:00",
-            "02-42-ac-1d-00-0a",
-            "0+:42:ac:1d:00:0a",
+            ".",
+            "..",
+            "all",
+            "default",
+            "a b",
+            "a/b",
+            "a:b",
+            "a\tb",
+            "a\0b",
+            "veth%d",
+            "sixteen-bytes-xx",
         ] {
-            assert!(bad.parse::<Mac>().is_err(), "{bad:?} was taken");
+            assert!(bad.parse::<LinkName>().is_err(), "{bad:?} was taken");
         }
     }
 }

@@ -1,12 +1,16 @@
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 use rtnetlink::Handle;
 
+use crate::bridge::or_exists;
 use crate::executor::Executor;
 use crate::netlink::Socket;
-use crate::{Error, InterfaceAddr, Ipv4Subnet, LinkName, Mac, Op, Side, netlink};
+use crate::op::alias_of;
+use crate::{Error, InterfaceAddr, LinkName, Mac, Op, Setting, Side, Subnet, netlink};
 
 /// A network device as the kernel lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,9 +29,21 @@ pub struct Link {
     pub up: bool,
     /// The number of the bridge that it is a port of.
     pub controller: Option<u32>,
+    /// Of a veth the number of its other end, in the namespace where that is.
+    pub peer: Option<u32>,
+    /// What somebody has noted of it, see [`Bridge::alias`](crate::Bridge::alias).
+    pub alias: Option<String>,
 }
 
-/// An IPv4 address as the kernel lists it.
+impl Link {
+    /// True when its alias says that it was made for this owner.
+    #[must_use]
+    pub fn is_of(&self, owner: &Path) -> bool {
+        self.alias.as_deref() == Some(alias_of(owner).as_str())
+    }
+}
+
+/// An address as the kernel lists it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Address {
     /// The number of the link that has it.
@@ -36,13 +52,15 @@ pub struct Address {
     pub address: InterfaceAddr,
 }
 
-/// An IPv4 unicast route of any table as the kernel lists it.
+/// A unicast route of any table as the kernel lists it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Route {
     /// Where it leads to; a /0 is a default route.
-    pub destination: Ipv4Subnet,
+    pub destination: Subnet,
     /// The number of the link that it goes through, when it is one.
     pub link: Option<u32>,
+    /// Who passes the packets on, when they do not go there directly.
+    pub gateway: Option<IpAddr>,
 }
 
 /// A connection to the kernel's routing socket (`rtnetlink(7)`) in the host's network namespace
@@ -102,31 +120,70 @@ impl Session {
     /// [`Error::Netlink`] with the kernel's errno: `EPERM` without `CAP_NET_ADMIN`, `EEXIST` for
     /// a name or address in use, `ENODEV` for a link that is missing, `ENETUNREACH` for a gateway
     /// that no link leads to. [`Error::NoContainer`]. For a bridge also those of
-    /// [`Session::ensure_bridge`], and [`Error::BridgeAddress`] when it has another address.
+    /// [`Session::ensure_bridge`], and [`Error::BridgeAddress`] when it has another address; for a
+    /// setting [`Error::Setting`].
     pub fn run(&self, op: &Op) -> Result<(), Error> {
         match op {
-            Op::EnsureBridge(bridge) => match self.ensure_bridge(bridge)? {
-                found if found == bridge.address => Ok(()),
-                found => Err(Error::BridgeAddress {
-                    name: bridge.name.clone(),
-                    wanted: bridge.address,
-                    found,
-                }),
-            },
+            Op::EnsureBridge(bridge) => {
+                let found = self.ensure_bridge(bridge)?;
+                match bridge.addresses.iter().zip(found).find(|(wanted, found)| *wanted != found) {
+                    None => Ok(()),
+                    Some((wanted, found)) => Err(Error::BridgeAddress {
+                        name: bridge.name.clone(),
+                        wanted: *wanted,
+                        found,
+                    }),
+                }
+            }
             Op::Veth(veth) => {
                 let namespace = self.container(op)?.namespace.as_fd();
                 self.request(op, netlink::add_veth(self.host(), veth, namespace))
             }
-            Op::LinkUp(name) => {
-                self.request(op, netlink::bring_up(&self.container(op)?.socket.handle, name))
+            Op::Port { link, hairpin, isolated } => {
+                self.request(op, netlink::set_port(self.host(), link, *hairpin, *isolated))
             }
-            Op::Address { link, address } => self.request(
-                op,
-                netlink::add_address(&self.container(op)?.socket.handle, link, *address),
-            ),
-            Op::DefaultRoute { via } => self
-                .request(op, netlink::add_default_route(&self.container(op)?.socket.handle, *via)),
+            Op::LinkUp(name) => self.request(op, netlink::bring_up(self.inside(op)?, name, None)),
+            Op::Address { link, address } => {
+                self.request(op, netlink::add_address(self.inside(op)?, link, *address))
+            }
+            Op::DefaultRoute { via } => {
+                self.request(op, netlink::add_default_route(self.inside(op)?, *via))
+            }
+            Op::LoopbackRoute(name) => {
+                or_exists(self.request(op, netlink::add_loopback_route(self.host(), name)))
+            }
+            Op::DeleteLink(name) => {
+                self.request(op, netlink::delete_link(self.inside(op)?, name)).map(drop)
+            }
+            Op::Set { side, setting, value } => {
+                self.at(*side, &format!("write {value} to {setting}"), || setting.write(*value))
+            }
         }
+    }
+
+    /// The value of a setting; on the host's side that of the calling thread's network namespace.
+    ///
+    /// # Errors
+    /// [`Error::Setting`]: `ENOENT` for a link that is missing, and in a kernel without IPv6;
+    /// [`Error::NoContainer`].
+    pub fn setting(&self, side: Side, setting: &Setting) -> Result<u32, Error> {
+        self.at(side, &format!("read {setting}"), || setting.read())
+    }
+
+    /// Files below /proc/sys/net are those of the thread that opens them.
+    fn at<T: Send>(
+        &self,
+        side: Side,
+        operation: &str,
+        work: impl FnOnce() -> io::Result<T> + Send,
+    ) -> Result<T, Error> {
+        let done = match side {
+            Side::Host => work(),
+            Side::Container => {
+                self.executor.inside(self.container(&operation)?.namespace.as_fd(), work)
+            }
+        };
+        done.map_err(|source| Error::Setting { operation: operation.to_owned(), side, source })
     }
 
     /// Does them one after the other, up to the first that fails.
@@ -146,16 +203,16 @@ impl Session {
         self.request(&"list the links", netlink::links(handle))
     }
 
-    /// The IPv4 addresses of all links.
+    /// The addresses of all links.
     ///
     /// # Errors
     /// [`Error::Netlink`], [`Error::NoContainer`].
     pub fn addresses(&self, side: Side) -> Result<Vec<Address>, Error> {
         let handle = self.side("list the addresses", side)?;
-        self.request(&"list the addresses", netlink::addresses(handle))
+        self.request(&"list the addresses", netlink::addresses(handle, None))
     }
 
-    /// The IPv4 unicast routes of all tables.
+    /// The unicast routes of all tables.
     ///
     /// # Errors
     /// [`Error::Netlink`], [`Error::NoContainer`].
@@ -170,6 +227,15 @@ impl Session {
     /// [`Error::Netlink`].
     pub fn link(&self, name: &LinkName) -> Result<Option<Link>, Error> {
         self.request(&format_args!("look up link {name}"), netlink::link(self.host(), name))
+    }
+
+    /// Puts a link of the host into a group. True when there was such a link.
+    ///
+    /// # Errors
+    /// [`Error::Netlink`]: `EPERM`.
+    pub fn set_group(&self, name: &LinkName, group: u32) -> Result<bool, Error> {
+        let operation = format_args!("put link {name} into group {group}");
+        self.request(&operation, netlink::set_group(self.host(), name, group))
     }
 
     /// Removes a link of the host and, of a pair, the other end. True when there was one. It
@@ -207,10 +273,14 @@ impl Session {
         self.container.as_ref().ok_or_else(none)
     }
 
+    fn inside(&self, operation: &dyn std::fmt::Display) -> Result<&Handle, Error> {
+        Ok(&self.container(operation)?.socket.handle)
+    }
+
     fn side(&self, operation: &str, side: Side) -> Result<&Handle, Error> {
         match side {
             Side::Host => Ok(self.host()),
-            Side::Container => Ok(&self.container(&operation)?.socket.handle),
+            Side::Container => self.inside(&operation),
         }
     }
 }

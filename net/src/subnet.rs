@@ -1,60 +1,105 @@
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use crate::Error;
 
-/// An IPv4 network such as `172.29.0.0/16`: the bits behind the prefix are zero.
+/// IPv4 or IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Ipv4Subnet {
-    network: Ipv4Addr,
+pub enum Family {
+    /// IPv4, addresses of 32 bits.
+    V4,
+    /// IPv6, addresses of 128 bits.
+    V6,
+}
+
+/// A network such as `172.29.0.0/16` or `fd12:3456:789a::/64`: the bits behind the prefix are zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Subnet {
+    network: IpAddr,
     prefix: u8,
 }
 
 /// The address of an interface with the size of its subnet, such as `172.29.0.2/16`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct InterfaceAddr {
-    address: Ipv4Addr,
+    address: IpAddr,
     prefix: u8,
 }
 
-const fn mask(prefix: u8) -> u32 {
-    // Shifting a u32 by 32 is no shift at all; /0 is the one case.
-    match prefix {
-        0 => 0,
-        prefix => u32::MAX << (32 - prefix),
+impl Family {
+    /// The family of an address.
+    #[must_use]
+    pub fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::V4,
+            IpAddr::V6(_) => Self::V6,
+        }
+    }
+
+    /// The number of bits of an address: 32 or 128.
+    #[must_use]
+    pub fn bits(self) -> u8 {
+        match self {
+            Self::V4 => 32,
+            Self::V6 => 128,
+        }
+    }
+
+    /// The bits of an address behind the prefix, set.
+    fn host_mask(self, prefix: u8) -> u128 {
+        let bits = u32::from(self.bits().saturating_sub(prefix));
+        // Shifting a u128 by 128 is no shift at all.
+        1u128.checked_shl(bits).map_or(u128::MAX, |bit| bit - 1)
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "no address of IPv4 has more bits")]
+    fn address(self, bits: u128) -> IpAddr {
+        match self {
+            Self::V4 => Ipv4Addr::from_bits(bits as u32).into(),
+            Self::V6 => Ipv6Addr::from_bits(bits).into(),
+        }
     }
 }
 
-fn check_prefix(what: &'static str, value: String, prefix: u8) -> Result<u8, Error> {
-    match prefix {
-        0..=32 => Ok(prefix),
-        _ => Err(Error::Invalid { what, value, why: "the prefix length is above 32" }),
+fn bits(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => address.to_bits().into(),
+        IpAddr::V6(address) => address.to_bits(),
     }
 }
 
-fn parse_cidr(what: &'static str, text: &str) -> Result<(Ipv4Addr, u8), Error> {
+fn check_prefix(what: &'static str, address: IpAddr, prefix: u8) -> Result<(), Error> {
+    let why = match Family::of(address) {
+        family if prefix <= family.bits() => return Ok(()),
+        Family::V4 => "the prefix length is above 32",
+        Family::V6 => "the prefix length is above 128",
+    };
+    Err(Error::Invalid { what, value: format!("{address}/{prefix}"), why })
+}
+
+fn parse_cidr(what: &'static str, text: &str) -> Result<(IpAddr, u8), Error> {
     let invalid = |why| Error::Invalid { what, value: text.to_owned(), why };
     let (address, prefix) = text.split_once('/').ok_or_else(|| {
         invalid("an address and a prefix length, as in 172.29.0.0/16, are expected")
     })?;
-    let address = address.parse().map_err(|_| invalid("the part before / is no IPv4 address"))?;
+    let address = address.parse().map_err(|_| invalid("the part before / is no address"))?;
     let digits = !prefix.is_empty() && prefix.bytes().all(|byte| byte.is_ascii_digit());
     match prefix.parse() {
-        Ok(prefix) if digits => Ok((address, check_prefix(what, text.to_owned(), prefix)?)),
-        _ => Err(invalid("the part after / is no prefix length from 0 to 32")),
+        Ok(prefix) if digits => check_prefix(what, address, prefix).map(|()| (address, prefix)),
+        _ => Err(invalid("the part after / is no prefix length")),
     }
 }
 
-impl Ipv4Subnet {
+impl Subnet {
     /// The subnet of `prefix` bits that begins at `network`.
     ///
     /// # Errors
-    /// [`Error::Invalid`]: a prefix above 32, or bits set behind the prefix.
-    pub fn new(network: Ipv4Addr, prefix: u8) -> Result<Self, Error> {
-        let what = "a subnet";
-        let prefix = check_prefix(what, format!("{network}/{prefix}"), prefix)?;
-        if network.to_bits() & !mask(prefix) == 0 {
+    /// [`Error::Invalid`]: a prefix above 32 or 128, or bits set behind the prefix.
+    pub fn new(network: impl Into<IpAddr>, prefix: u8) -> Result<Self, Error> {
+        let (what, network) = ("a subnet", network.into());
+        check_prefix(what, network, prefix)?;
+        if bits(network) & Family::of(network).host_mask(prefix) == 0 {
             return Ok(Self { network, prefix });
         }
         Err(Error::Invalid {
@@ -64,15 +109,24 @@ impl Ipv4Subnet {
         })
     }
 
-    pub(crate) const fn constant(network: [u8; 4], prefix: u8) -> Self {
-        let [a, b, c, d] = network;
-        let network = Ipv4Addr::new(a, b, c, d).to_bits() & mask(prefix);
-        Self { network: Ipv4Addr::from_bits(network), prefix }
+    /// The subnet of `prefix` bits, at most all, that holds the address.
+    pub(crate) fn around(address: impl Into<IpAddr>, prefix: u8) -> Self {
+        let address = address.into();
+        let family = Family::of(address);
+        let prefix = prefix.min(family.bits());
+        let network = family.address(bits(address) & !family.host_mask(prefix));
+        Self { network, prefix }
+    }
+
+    /// The family of its addresses.
+    #[must_use]
+    pub fn family(&self) -> Family {
+        Family::of(self.network)
     }
 
     /// The first address, which names the network and is given to nobody.
     #[must_use]
-    pub fn network(&self) -> Ipv4Addr {
+    pub fn network(&self) -> IpAddr {
         self.network
     }
 
@@ -82,37 +136,71 @@ impl Ipv4Subnet {
         self.prefix
     }
 
-    /// The last address, which is the broadcast address from /30 on upwards in size.
+    /// The last address, which in IPv4 is the broadcast address from /30 on upwards in size.
     #[must_use]
-    pub fn last(&self) -> Ipv4Addr {
-        Ipv4Addr::from_bits(self.network.to_bits() | !mask(self.prefix))
+    pub fn last(&self) -> IpAddr {
+        let family = self.family();
+        family.address(bits(self.network) | family.host_mask(self.prefix))
     }
 
     /// The first address after the network's, by convention the bridge's. Of use in subnets
-    /// that have [`hosts`](Self::hosts): those up to /30.
+    /// that have [`hosts`](Self::hosts): those up to /30 and /126.
     #[must_use]
     pub fn gateway(&self) -> InterfaceAddr {
-        let address = Ipv4Addr::from_bits(self.network.to_bits() | (1 & !mask(self.prefix)));
-        InterfaceAddr { address, prefix: self.prefix }
+        let family = self.family();
+        let one = 1 & family.host_mask(self.prefix);
+        InterfaceAddr { address: family.address(bits(self.network) | one), prefix: self.prefix }
     }
 
-    /// The addresses between the network's and the broadcast address, the gateway among them.
-    /// None in a /31 or /32.
-    pub fn hosts(&self) -> impl DoubleEndedIterator<Item = Ipv4Addr> + Clone + use<> {
-        let first = self.network.to_bits().saturating_add(1);
-        (first..self.last().to_bits()).map(Ipv4Addr::from_bits)
+    /// The addresses between the first and the last, the gateway among them. None in the
+    /// smallest two subnets of a family.
+    pub fn hosts(&self) -> impl DoubleEndedIterator<Item = IpAddr> + Clone + use<> {
+        let family = self.family();
+        self.host_bits().map(move |bits| family.address(bits))
+    }
+
+    fn host_bits(&self) -> std::ops::Range<u128> {
+        bits(self.network).saturating_add(1)..bits(self.last())
+    }
+
+    /// The addresses of both, the first `most` of them, in turn: those behind `start`, then the
+    /// others.
+    pub(crate) fn common_hosts(
+        &self,
+        part: &Self,
+        start: IpAddr,
+        most: u128,
+    ) -> impl Iterator<Item = IpAddr> + use<> {
+        let (family, hosts) = (self.family(), self.host_bits());
+        let first = hosts.start.max(bits(part.network));
+        let end = hosts.end.min(bits(part.last()).saturating_add(1)).max(first);
+        let end = end.min(first.saturating_add(most));
+        let turn = bits(start).saturating_add(1).clamp(first, end);
+        (turn..end).chain(first..turn).map(move |bits| family.address(bits))
     }
 
     /// True for an address of the subnet.
     #[must_use]
-    pub fn contains(&self, address: Ipv4Addr) -> bool {
-        address.to_bits() & mask(self.prefix) == self.network.to_bits()
+    pub fn contains(&self, address: IpAddr) -> bool {
+        Self::around(address, self.prefix) == *self
+    }
+
+    /// True for an address of the subnet that a link can have: neither the first nor the last.
+    #[must_use]
+    pub fn has_host(&self, address: IpAddr) -> bool {
+        Family::of(address) == self.family() && self.host_bits().contains(&bits(address))
+    }
+
+    /// True when every address of `other` is in this one.
+    #[must_use]
+    pub fn holds(&self, other: &Self) -> bool {
+        other.prefix >= self.prefix && self.contains(other.network)
     }
 
     /// True when an address is in both.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
-        self.contains(other.network) || other.contains(self.network)
+        self.holds(other) || other.holds(self)
     }
 }
 
@@ -120,16 +208,23 @@ impl InterfaceAddr {
     /// An address in a subnet of `prefix` bits.
     ///
     /// # Errors
-    /// [`Error::Invalid`]: a prefix above 32.
-    pub fn new(address: Ipv4Addr, prefix: u8) -> Result<Self, Error> {
-        let value = format!("{address}/{prefix}");
-        Ok(Self { address, prefix: check_prefix("an interface address", value, prefix)? })
+    /// [`Error::Invalid`]: a prefix above 32 or 128.
+    pub fn new(address: impl Into<IpAddr>, prefix: u8) -> Result<Self, Error> {
+        let address = address.into();
+        check_prefix("an interface address", address, prefix)?;
+        Ok(Self { address, prefix })
     }
 
     /// The address alone.
     #[must_use]
-    pub fn address(&self) -> Ipv4Addr {
+    pub fn address(&self) -> IpAddr {
         self.address
+    }
+
+    /// Its family.
+    #[must_use]
+    pub fn family(&self) -> Family {
+        Family::of(self.address)
     }
 
     /// The length of the subnet's prefix.
@@ -140,18 +235,12 @@ impl InterfaceAddr {
 
     /// The subnet that the address is in.
     #[must_use]
-    pub fn subnet(&self) -> Ipv4Subnet {
-        let network = Ipv4Addr::from_bits(self.address.to_bits() & mask(self.prefix));
-        Ipv4Subnet { network, prefix: self.prefix }
-    }
-
-    /// Another address of the same subnet.
-    pub(crate) fn sibling(&self, address: Ipv4Addr) -> Self {
-        Self { address, prefix: self.prefix }
+    pub fn subnet(&self) -> Subnet {
+        Subnet::around(self.address, self.prefix)
     }
 }
 
-impl FromStr for Ipv4Subnet {
+impl FromStr for Subnet {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
@@ -169,7 +258,16 @@ impl FromStr for InterfaceAddr {
     }
 }
 
-impl fmt::Display for Ipv4Subnet {
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V4 => "IPv4",
+            Self::V6 => "IPv6",
+        })
+    }
+}
+
+impl fmt::Display for Subnet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.network, self.prefix)
     }
@@ -182,87 +280,5 @@ impl fmt::Display for InterfaceAddr {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn subnet(text: &str) -> Ipv4Subnet {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn a_subnet_reads_back_what_it_prints() {
-        for text in ["0.0.0.0/0", "172.29.0.0/16", "10.1.2.128/25", "1.2.3.4/32"] {
-            assert_eq!(subnet(text).to_string(), text);
-        }
-    }
-
-    #[test]
-    fn what_is_no_subnet_is_refused() {
-        let bad = [
-            "",
-            "172.29.0.0",
-            "172.29.0.0/",
-            "/16",
-            "172.29.0/16",
-            "172.29.0.0/33",
-            "172.29.0.0/+16",
-            "172.29.0.0/-1",
-            "172.29.0.0/256",
-            "172.29.0.0/16/1",
-            "172.29.0.1/16",
-            " 172.29.0.0/16",
-            "fe80::/64",
-        ];
-        for text in bad {
-            assert!(text.parse::<Ipv4Subnet>().is_err(), "{text:?} was taken");
-        }
-    }
-
-    #[test]
-    fn an_error_says_what_is_wrong_with_which_text() {
-        let error = "172.29.0.1/16".parse::<Ipv4Subnet>().unwrap_err();
-        let words =
-            "cannot use \"172.29.0.1/16\" as a subnet: the address has bits set behind the prefix";
-        assert_eq!(error.to_string(), words);
-    }
-
-    #[test]
-    fn hosts_leave_out_the_network_and_the_broadcast_address() {
-        let hosts: Vec<_> = subnet("10.0.0.4/30").hosts().map(|host| host.to_string()).collect();
-        assert_eq!(hosts, ["10.0.0.5", "10.0.0.6"]);
-        assert_eq!(subnet("172.29.0.0/16").hosts().count(), 65_534);
-        assert_eq!(subnet("255.255.255.252/30").hosts().count(), 2);
-        assert_eq!(subnet("10.0.0.4/31").hosts().count(), 0);
-        assert_eq!(subnet("255.255.255.255/32").hosts().count(), 0);
-    }
-
-    #[test]
-    fn the_gateway_is_the_first_host() {
-        assert_eq!(subnet("172.29.0.0/16").gateway().to_string(), "172.29.0.1/16");
-        assert_eq!(subnet("1.2.3.4/32").gateway().to_string(), "1.2.3.4/32");
-    }
-
-    #[test]
-    fn subnets_overlap_exactly_when_one_holds_the_other() {
-        let cases = [
-            ("172.29.0.0/16", "172.29.128.0/17", true),
-            ("172.29.0.0/16", "172.30.0.0/16", false),
-            ("172.29.0.0/16", "172.16.0.0/12", true),
-            ("172.29.0.0/16", "0.0.0.0/0", true),
-            ("172.29.0.0/16", "172.28.255.255/32", false),
-            ("172.29.0.0/16", "172.29.255.255/32", true),
-        ];
-        for (left, right, expected) in cases {
-            assert_eq!(subnet(left).overlaps(&subnet(right)), expected, "{left} {right}");
-            assert_eq!(subnet(right).overlaps(&subnet(left)), expected, "{right} {left}");
-        }
-    }
-
-    #[test]
-    fn an_interface_address_knows_its_subnet() {
-        let address: InterfaceAddr = "172.29.3.7/16".parse().unwrap();
-        assert_eq!(address.to_string(), "172.29.3.7/16");
-        assert_eq!(address.subnet(), subnet("172.29.0.0/16"));
-        assert!(InterfaceAddr::new(Ipv4Addr::LOCALHOST, 33).is_err());
-    }
-}
+#[path = "subnet_tests.rs"]
+mod tests;

@@ -1,8 +1,11 @@
 //! System calls without a safe wrapper elsewhere.
 
+use std::ffi::CString;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// The system calls of [`loopback_up`], as `strace(1)` prints them.
 pub const LOOPBACK_UP_SYSCALLS: &[&str] = &["socket", "ioctl", "close"];
@@ -41,4 +44,25 @@ pub fn loopback_up() -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     Ok(())
+}
+
+/// Two files take each other's name at once (`renameat2(2)`, `RENAME_EXCHANGE`).
+pub(crate) fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+    /// Not in every libc.
+    const RENAME_EXCHANGE: libc::c_uint = 2;
+    let text = |path: &Path| CString::new(path.as_os_str().as_bytes()).map_err(io::Error::from);
+    let (one, other) = (text(one)?, text(other)?);
+    // SAFETY: renameat2 takes two directories, here the working directory, two NUL-terminated
+    // paths, which live until the call returns and are only read, and flags.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_renameat2,
+            libc::AT_FDCWD,
+            one.as_ptr(),
+            libc::AT_FDCWD,
+            other.as_ptr(),
+            RENAME_EXCHANGE,
+        )
+    };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

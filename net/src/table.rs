@@ -2,19 +2,28 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use crate::Ipv4Subnet;
+use crate::{Family, Subnet};
 
 const HEADER: &str = "minidock leases 1";
 
-/// Who has which address, and which was given last.
+/// Who has which addresses, and which was given last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Table {
-    pub(crate) subnet: Ipv4Subnet,
-    last: Option<Ipv4Addr>,
-    owners: BTreeMap<Ipv4Addr, String>,
+    parts: Vec<Part>,
+    owners: BTreeMap<IpAddr, String>,
 }
+
+/// A subnet, one at most of each family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Part {
+    subnet: Subnet,
+    last: Option<IpAddr>,
+}
+
+/// So many addresses take turns although fewer are needed.
+const LEAST_TURNS: usize = 256;
 
 /// What makes a text no table: the line, from 1, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,43 +33,77 @@ pub(crate) struct Corrupt {
 }
 
 impl Table {
-    pub(crate) fn new(subnet: Ipv4Subnet) -> Self {
-        Self { subnet, last: None, owners: BTreeMap::new() }
+    pub(crate) fn new(subnets: &[Subnet]) -> Self {
+        let parts = subnets.iter().map(|subnet| Part { subnet: *subnet, last: None });
+        Self { parts: parts.collect(), owners: BTreeMap::new() }
     }
 
-    pub(crate) fn leases(&self) -> impl ExactSizeIterator<Item = (Ipv4Addr, &str)> {
+    pub(crate) fn subnets(&self) -> Vec<Subnet> {
+        self.parts.iter().map(|part| part.subnet).collect()
+    }
+
+    pub(crate) fn leases(&self) -> impl ExactSizeIterator<Item = (IpAddr, &str)> {
         self.owners.iter().map(|(address, owner)| (*address, owner.as_str()))
     }
 
-    pub(crate) fn of(&self, owner: &str) -> Option<Ipv4Addr> {
-        self.leases().find(|(_, leased_to)| *leased_to == owner).map(|(address, _)| address)
+    /// The addresses of an owner, at most one of each family.
+    pub(crate) fn of(&self, owner: &str) -> Vec<IpAddr> {
+        let own = self.leases().filter(|(_, leased_to)| *leased_to == owner);
+        own.map(|(address, _)| address).collect()
     }
 
-    /// The next free address after the one given last, round the subnet, `reserved` left out. A
-    /// namespace dies some time after its lease: the address comes back as late as possible.
-    pub(crate) fn allocate(&mut self, owner: &str, reserved: Ipv4Addr) -> Option<Ipv4Addr> {
-        let last = self.last.unwrap_or(self.subnet.network());
-        let hosts = self.subnet.hosts();
-        let after = hosts.clone().skip_while(|host| *host <= last);
-        let before = hosts.take_while(|host| *host <= last);
-        let free = |host: &Ipv4Addr| *host != reserved && !self.owners.contains_key(host);
-        let address = after.chain(before).find(free)?;
+    pub(crate) fn owner(&self, address: IpAddr) -> Option<&str> {
+        self.owners.get(&address).map(String::as_str)
+    }
+
+    /// The next free address in `range` after the one given last, round it, `reserved` left out. A
+    /// namespace dies some time after its lease: the address comes back late. But what others keep
+    /// for each address has an end: only so many addresses as are needed take turns.
+    pub(crate) fn allocate(
+        &mut self,
+        owner: &str,
+        range: &Subnet,
+        reserved: IpAddr,
+    ) -> Option<IpAddr> {
+        let part = self.parts.iter_mut().find(|part| part.subnet.holds(range))?;
+        let last = part.last.unwrap_or(part.subnet.network());
+        let leased = self.owners.keys().filter(|address| range.contains(**address)).count();
+        let turns =
+            (leased + 1).saturating_mul(2).checked_next_power_of_two().unwrap_or(usize::MAX);
+        let turns = turns.max(LEAST_TURNS) as u128;
+        let free = |host: &IpAddr| *host != reserved && !self.owners.contains_key(host);
+        let address = part.subnet.common_hosts(range, last, turns).find(free)?;
+        part.last = Some(address);
         self.owners.insert(address, owner.to_owned());
-        self.last = Some(address);
         Some(address)
     }
 
-    pub(crate) fn release(&mut self, owner: &str) -> Option<Ipv4Addr> {
-        let address = self.of(owner)?;
-        self.owners.remove(&address);
-        Some(address)
+    /// Gives an address that the caller knows to be free. The turn is not changed by it.
+    pub(crate) fn give(&mut self, owner: &str, address: IpAddr) {
+        self.owners.insert(address, owner.to_owned());
+    }
+
+    /// How many addresses of a subnet are leased.
+    pub(crate) fn leased(&self, subnet: &Subnet) -> usize {
+        self.owners.keys().filter(|address| subnet.contains(**address)).count()
+    }
+
+    pub(crate) fn release(&mut self, owner: &str) -> Vec<IpAddr> {
+        let released = self.of(owner);
+        for address in &released {
+            self.owners.remove(address);
+        }
+        released
     }
 
     pub(crate) fn to_text(&self) -> String {
-        let mut text = format!("{HEADER}\nsubnet {}\n", self.subnet);
+        let mut text = format!("{HEADER}\n");
         // Writing to a String cannot fail.
-        if let Some(last) = self.last {
-            let _ = writeln!(text, "last {last}");
+        for part in &self.parts {
+            let _ = writeln!(text, "subnet {}", part.subnet);
+            if let Some(last) = part.last {
+                let _ = writeln!(text, "last {last}");
+            }
         }
         for (address, owner) in self.leases() {
             let _ = writeln!(text, "lease {address} {owner}");
@@ -82,13 +125,13 @@ impl Table {
         if next()?.0 != HEADER {
             return Err(Corrupt { line: 1, why: "is not \"minidock leases 1\"" });
         }
-        let (line, _) = next()?;
-        let subnet = line.strip_prefix("subnet ").and_then(|text| text.parse().ok());
-        let mut table = Self::new(subnet.ok_or(Corrupt { line: 2, why: "names no subnet" })?);
+        let mut table = Self::new(&[]);
         loop {
             let (line, number) = next()?;
             let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
             let read = match word {
+                "subnet" => table.read_subnet(rest),
+                _ if table.parts.is_empty() => Err("names no subnet"),
                 "last" => table.read_last(rest),
                 "lease" => table.read_lease(rest),
                 "end" if rest == table.owners.len().to_string() => break,
@@ -103,16 +146,32 @@ impl Table {
         }
     }
 
-    fn read_address(&self, text: &str) -> Result<Ipv4Addr, &'static str> {
-        let address = text.parse().map_err(|_| "has no IPv4 address")?;
-        match self.subnet.contains(address) {
-            true => Ok(address),
-            false => Err("has an address outside the subnet"),
+    fn read_subnet(&mut self, text: &str) -> Result<(), &'static str> {
+        let subnet: Subnet = text.parse().map_err(|_| "names no subnet")?;
+        match self.part(subnet.family()) {
+            Some(_) => Err("names a second subnet of a family"),
+            None => {
+                self.parts.push(Part { subnet, last: None });
+                Ok(())
+            }
+        }
+    }
+
+    fn part(&mut self, family: Family) -> Option<&mut Part> {
+        self.parts.iter_mut().find(|part| part.subnet.family() == family)
+    }
+
+    fn read_address(&mut self, text: &str) -> Result<(IpAddr, &mut Part), &'static str> {
+        let address = text.parse().map_err(|_| "has no address")?;
+        match self.part(Family::of(address)) {
+            Some(part) if part.subnet.contains(address) => Ok((address, part)),
+            _ => Err("has an address outside the subnet"),
         }
     }
 
     fn read_last(&mut self, text: &str) -> Result<(), &'static str> {
-        match self.last.replace(self.read_address(text)?) {
+        let (address, part) = self.read_address(text)?;
+        match part.last.replace(address) {
             None => Ok(()),
             Some(_) => Err("names a second last address"),
         }
@@ -121,7 +180,7 @@ impl Table {
     fn read_lease(&mut self, text: &str) -> Result<(), &'static str> {
         let (address, owner) = text.split_once(' ').ok_or("names no owner")?;
         check_owner(owner)?;
-        let address = self.read_address(address)?;
+        let (address, _) = self.read_address(address)?;
         match self.owners.insert(address, owner.to_owned()) {
             None => Ok(()),
             Some(_) => Err("leases an address a second time"),
@@ -142,101 +201,5 @@ pub(crate) fn check_owner(owner: &str) -> Result<(), &'static str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
-
-    fn table(prefix: u8) -> Table {
-        Table::new(format!("10.0.0.0/{prefix}").parse().unwrap())
-    }
-
-    #[test]
-    fn addresses_are_given_in_turn_and_a_released_one_comes_back_last() {
-        let mut table = table(29);
-        let give = |table: &mut Table, owner: &str| {
-            table.allocate(owner, GATEWAY).map(|address| address.octets()[3])
-        };
-        assert_eq!(give(&mut table, "a"), Some(2));
-        assert_eq!(give(&mut table, "b"), Some(3));
-        assert_eq!(table.release("a"), Some(Ipv4Addr::new(10, 0, 0, 2)));
-        assert_eq!(give(&mut table, "c"), Some(4));
-        assert_eq!(give(&mut table, "d"), Some(5));
-        assert_eq!(give(&mut table, "e"), Some(6));
-        assert_eq!(give(&mut table, "f"), Some(2));
-        assert_eq!(give(&mut table, "g"), None);
-        assert_eq!(table.release("nobody"), None);
-    }
-
-    #[test]
-    fn the_reserved_address_is_given_to_nobody_wherever_it_is() {
-        let mut table = table(29);
-        let reserved = Ipv4Addr::new(10, 0, 0, 4);
-        let given: Vec<_> =
-            (0..5).filter_map(|n| table.allocate(&format!("c{n}"), reserved)).collect();
-        assert_eq!(given.len(), 5);
-        assert!(!given.contains(&reserved));
-        assert_eq!(table.allocate("more", reserved), None);
-    }
-
-    #[test]
-    fn a_table_reads_back_what_it_prints() {
-        let mut table = table(24);
-        assert_eq!(Table::parse(&table.to_text()), Ok(table.clone()));
-        for owner in ["one", "two", "0123456789abcdef"] {
-            table.allocate(owner, GATEWAY);
-        }
-        table.release("two");
-        let text = "minidock leases 1\nsubnet 10.0.0.0/24\nlast 10.0.0.4\nlease 10.0.0.2 one\n\
-                    lease 10.0.0.4 0123456789abcdef\nend 2\n";
-        assert_eq!(table.to_text(), text);
-        assert_eq!(Table::parse(text), Ok(table));
-    }
-
-    #[test]
-    fn every_prefix_of_a_table_is_corrupt() {
-        let mut table = table(24);
-        table.allocate("one", GATEWAY);
-        table.allocate("two", GATEWAY);
-        let text = table.to_text();
-        for length in 0..text.len() {
-            assert!(Table::parse(&text[..length]).is_err(), "{:?} was taken", &text[..length]);
-        }
-    }
-
-    #[test]
-    fn corruption_is_told_with_its_line() {
-        let start = "minidock leases 1\nsubnet 10.0.0.0/24\n";
-        let cases = [
-            (String::new(), 1, "is missing"),
-            ("minidock leases 2\n".to_owned(), 1, "is not \"minidock leases 1\""),
-            ("minidock leases 1\nsubnet 10.0.0.1/24\n".to_owned(), 2, "names no subnet"),
-            (format!("{start}lease 10.0.1.2 a\nend 1\n"), 3, "has an address outside the subnet"),
-            (format!("{start}lease 10.0.0.x a\nend 1\n"), 3, "has no IPv4 address"),
-            (format!("{start}lease 10.0.0.2\nend 1\n"), 3, "names no owner"),
-            (
-                format!("{start}lease 10.0.0.2 a b\nend 1\n"),
-                3,
-                "contains white space or a control character",
-            ),
-            (
-                format!("{start}lease 10.0.0.2 a\nlease 10.0.0.2 b\nend 2\n"),
-                4,
-                "leases an address a second time",
-            ),
-            (
-                format!("{start}last 10.0.0.2\nlast 10.0.0.3\nend 0\n"),
-                4,
-                "names a second last address",
-            ),
-            (format!("{start}\u{0}\u{0}\u{0}"), 3, "is cut off"),
-            (format!("{start}what ever\n"), 3, "has an unknown first word"),
-            (format!("{start}end 1\n"), 3, "has not the number of leases"),
-            (format!("{start}end 0\nend 0\n"), 4, "follows the end"),
-            (start.to_owned(), 3, "is missing"),
-        ];
-        for (text, line, why) in cases {
-            assert_eq!(Table::parse(&text), Err(Corrupt { line, why }), "{text:?}");
-        }
-    }
-}
+#[path = "table_tests.rs"]
+mod tests;

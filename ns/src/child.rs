@@ -1,6 +1,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use crate::{Error, sys};
+use crate::Error;
+use crate::process::{self, sys};
 
 /// A process made by this crate, held by its pidfd.
 ///
@@ -43,6 +44,13 @@ impl Child {
         Self { pid, pidfd }
     }
 
+    /// A child of this process that was made before it executed its present program, and whose
+    /// pidfd was left open for it. Waiting fails with `ECHILD` when it is not a child.
+    #[must_use]
+    pub fn adopt(pid: u32, pidfd: OwnedFd) -> Self {
+        Self { pid, pidfd }
+    }
+
     /// The process id in the caller's PID namespace. It names this process for certain only as
     /// long as the child has not been waited for; to act on the process use the pidfd.
     #[must_use]
@@ -81,14 +89,7 @@ impl Child {
     /// # Errors
     /// `EINVAL` for an unknown signal, `EPERM` without permission.
     pub fn kill(&self, signal: i32) -> Result<(), Error> {
-        match sys::pidfd_send_signal(self.pidfd.as_fd(), signal) {
-            Err(source) if source.raw_os_error() == Some(libc::ESRCH) => Ok(()),
-            result => result.map_err(|source| Error::Process {
-                operation: "signal",
-                pid: self.pid,
-                source,
-            }),
-        }
+        process::kill(self.pid, self.pidfd.as_fd(), signal)
     }
 }
 

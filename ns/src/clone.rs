@@ -11,6 +11,7 @@ use crate::{Child, ChildGate, Error, Exec, Namespaces, Step, sys};
 /// `CLONE_PIDFD`. The constants of the libc crate are `c_int`; `CLONE_INTO_CGROUP` does not fit
 /// there, so all flags of `clone3(2)` used here are kept as the `u64` they are.
 const CLONE_PIDFD: u64 = 0x1000;
+const CLONE_PARENT: u64 = 0x8000;
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
 /// How a process is to be made.
@@ -84,6 +85,24 @@ where
     Ok(Child::new(pid, pidfd))
 }
 
+/// Copies the process, with everything but its id: the copy is a child of the same parent, and in
+/// the PID namespace that was joined. Gives the copy's id and pidfd, and nothing in the copy itself.
+///
+/// By clone(2): the filters of containers refuse clone3(2), of which they cannot see the flags.
+pub(crate) fn sibling() -> io::Result<Option<(i32, OwnedFd)>> {
+    let mut pidfd: i32 = -1;
+    let flags = CLONE_PARENT | CLONE_PIDFD | u64::from(libc::SIGCHLD.unsigned_abs());
+    // SAFETY: without CLONE_VM the copy has its own memory and goes on on its own stack; the kernel
+    // writes the pidfd where the third argument points. The caller is child-safe.
+    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, &raw mut pidfd, 0, 0) };
+    match i32::try_from(pid) {
+        Ok(0) => Ok(None),
+        // SAFETY: the call succeeded with CLONE_PIDFD: a new descriptor that only we own.
+        Ok(pid) if pid > 0 => Ok(Some((pid, unsafe { OwnedFd::from_raw_fd(pidfd) }))),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Dropped only when the child's closure unwinds: ends the process before any destructor of the
 /// parent's frames can run a second time.
 struct ExitOnUnwind;
@@ -94,26 +113,43 @@ impl Drop for ExitOnUnwind {
     }
 }
 
-/// Starts the recipe of [`crate::Command`]: pass the gate, do the steps, execute.
+/// Starts the recipe of [`crate::Command`]: pass the gate, do the steps, execute. Who has joined
+/// a PID namespace is not in it, but the sibling is that goes on with the later steps.
 pub(crate) fn spawn_command(
     options: &CloneOptions<'_>,
     gate: &ChildGate,
-    steps: &[Step],
+    (joins, steps): (&[Step], &[Step]),
     exec: &Exec,
 ) -> Result<Child, Error> {
     // SAFETY: `recipe` calls child-safe functions only and ends in execve or _exit.
-    unsafe { spawn(options, || recipe(gate, steps, exec)) }
+    unsafe { spawn(options, || recipe(gate, (joins, steps), exec)) }
 }
 
-fn recipe(gate: &ChildGate, steps: &[Step], exec: &Exec) -> ! {
+/// Makes a process that does nothing but wait at the gate, and ends when that is opened or closed.
+pub(crate) fn spawn_waiting(namespaces: Namespaces, gate: &ChildGate) -> Result<Child, Error> {
+    let options = CloneOptions { namespaces, cgroup: None };
+    let wait = || {
+        gate.enter();
+        drop(gate.wait());
+        sys::exit_now(0)
+    };
+    // SAFETY: the gate's methods are child-safe, and the closure ends in _exit.
+    unsafe { spawn(&options, wait) }
+}
+
+fn recipe(gate: &ChildGate, (joins, steps): (&[Step], &[Step]), exec: &Exec) -> ! {
     gate.enter();
     if let Err(error) = gate.wait() {
         gate.fail(u32::MAX, &error);
     }
     let mut program = 0;
-    for (index, step) in (0..).zip(steps) {
-        gate.step(index, false, || step.apply());
-        program = index + 1;
+    for step in joins {
+        gate.step(program, false, || step.apply().and_then(|()| gate.sibling()));
+        program += 1;
+    }
+    for step in steps {
+        gate.step(program, false, || step.apply());
+        program += 1;
     }
     gate.fail(program, &exec.run())
 }

@@ -1,8 +1,12 @@
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::Arc;
 
 use crate::clone::spawn_command;
-use crate::{Child, CloneOptions, Error, Event, Exec, ExitStatus, Gate, IdMaps, Namespaces, Step};
+use crate::{
+    Child, CloneOptions, Error, Event, Exec, ExitStatus, Gate, IdMaps, Namespaces, Process, Step,
+};
 
 /// Builds and starts a program in new namespaces, in the manner of [`std::process::Command`].
 ///
@@ -15,6 +19,8 @@ pub struct Command {
     namespaces: Namespaces,
     id_maps: Option<IdMaps>,
     steps: Vec<Step>,
+    /// A process's pidfd and those of its namespaces that are joined.
+    joined: Option<(Arc<OwnedFd>, Namespaces)>,
 }
 
 impl Command {
@@ -26,6 +32,7 @@ impl Command {
             namespaces: Namespaces::empty(),
             id_maps: None,
             steps: vec![Step::ResetSignals, Step::CloseDescriptorsOnExec],
+            joined: None,
         }
     }
 
@@ -80,6 +87,19 @@ impl Command {
         self.namespaces(Namespaces::UTS)
     }
 
+    /// Joins namespaces of a process, in the manner of `nsenter(1)`: all in one `setns(2)`, and
+    /// before the steps that are asked for otherwise. Unlike there, the program is the caller's own
+    /// child also in a PID namespace. Joining a mount namespace leads to its root directory.
+    ///
+    /// # Errors
+    /// `EMFILE`: the process is held by a descriptor of the command's own.
+    pub fn join(mut self, process: &Process, namespaces: Namespaces) -> Result<Self, Error> {
+        let failed = |source| Error::Process { operation: "hold", pid: process.pid(), source };
+        let pidfd = process.as_fd().try_clone_to_owned().map_err(failed)?;
+        self.joined = Some((Arc::new(pidfd), namespaces));
+        Ok(self)
+    }
+
     /// Starts the program and returns when it is executing.
     ///
     /// # Errors
@@ -91,37 +111,56 @@ impl Command {
         let exec = Exec::new(&self.arguments, &environment, &path)?;
         let (gate, child_gate) = Gate::pair()?;
         let options = CloneOptions { namespaces: self.namespaces, cgroup: None };
-        let child = spawn_command(&options, &child_gate, &self.steps, &exec)?;
+        let joins = self.joins();
+        let child = spawn_command(&options, &child_gate, (&joins, &self.steps), &exec)?;
         drop(child_gate);
-        match self.finish(&gate, &child) {
-            Ok(()) => Ok(child),
+        let mut sibling = None;
+        match self.finish(&gate, &child, &mut sibling) {
+            Ok(()) => match sibling {
+                Some(sibling) => child.wait().map(|_| sibling),
+                None => Ok(child),
+            },
             Err(error) => {
                 // The child is of no use without its parent's half; the first error is told.
-                drop(child.kill(libc::SIGKILL));
-                drop(child.wait());
+                for child in sibling.iter().chain([&child]) {
+                    drop(child.kill(libc::SIGKILL));
+                    drop(child.wait());
+                }
                 Err(error)
             }
         }
     }
 
-    fn finish(&self, gate: &Gate, child: &Child) -> Result<(), Error> {
+    fn joins(&self) -> Vec<Step> {
+        let step = |(pidfd, namespaces): &(Arc<OwnedFd>, Namespaces)| Step::Join {
+            descriptor: pidfd.as_raw_fd(),
+            namespaces: *namespaces,
+        };
+        self.joined.iter().map(step).collect()
+    }
+
+    fn finish(&self, gate: &Gate, child: &Child, sibling: &mut Option<Child>) -> Result<(), Error> {
         if let Some(maps) = &self.id_maps {
             maps.write(child.pid())?;
         }
         gate.open()?;
-        match gate.receive()? {
-            Event::Failed { index, errno } => Err(Error::Child {
-                step: self.describe(index),
-                source: io::Error::from_raw_os_error(errno),
-            }),
-            _ => Ok(()),
+        loop {
+            match gate.receive()? {
+                Event::Sibling(child) => *sibling = Some(child),
+                Event::Failed { index, errno } => {
+                    let source = io::Error::from_raw_os_error(errno);
+                    return Err(Error::Child { step: self.describe(index), source });
+                }
+                _ => return Ok(()),
+            }
         }
     }
 
     fn describe(&self, index: u32) -> String {
-        match self.steps.get(index as usize) {
+        let steps = [self.joins(), self.steps.clone()].concat();
+        match steps.get(index as usize) {
             Some(step) => step.to_string(),
-            None if index as usize == self.steps.len() => {
+            None if index as usize == steps.len() => {
                 format!(
                     "execute {}",
                     self.arguments

@@ -33,6 +33,14 @@ pub enum Error {
         /// The errno.
         source: io::Error,
     },
+    /// A namespace's file under `/proc/PID/ns` cannot be opened (`namespaces(7)`).
+    #[error("cannot open {path}: {source}")]
+    Open {
+        /// The file.
+        path: String,
+        /// The errno.
+        source: io::Error,
+    },
     /// The socket pair between parent and child failed.
     #[error("cannot {operation} the gate between parent and child: {source}")]
     Gate {

@@ -3,7 +3,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
-use crate::{Error, sys};
+use crate::{Child, Error, clone, sys};
 
 /// What the child tells its parent.
 #[derive(Debug)]
@@ -25,6 +25,9 @@ pub enum Event {
     },
     /// A file descriptor that the child made inside its namespaces (`unix(7)`, `SCM_RIGHTS`).
     Descriptor(OwnedFd),
+    /// The child has gone on as this sibling, a child of the same parent, and is ending
+    /// ([`ChildGate::sibling`]).
+    Sibling(Child),
     /// The child's end is closed: `execve` succeeded, or the child is dead.
     Closed,
 }
@@ -33,6 +36,7 @@ pub(crate) const GO: u32 = 1;
 pub(crate) const STEP: u32 = 2;
 pub(crate) const FAILED: u32 = 3;
 pub(crate) const DESCRIPTOR: u32 = 4;
+pub(crate) const SIBLING: u32 = 5;
 
 /// The one message format, in both directions.
 #[derive(Debug, Clone, Copy, Default)]
@@ -52,6 +56,7 @@ pub(crate) struct Frame {
 ///   open() ───────── GO ─────────► wait()          once for each wait
 ///          ◄──────── STEP ──────── done()          only when traced
 ///          ◄──────── DESCRIPTOR ── send()          a pty's master
+///          ◄──────── SIBLING ───── sibling()       then _exit, and the sibling goes on
 ///          ◄──────── FAILED ────── fail()          then _exit
 ///          ◄──────── EOF                           execve closed the child's end
 /// ```
@@ -101,6 +106,7 @@ impl Gate {
             (STEP, _) => Ok(Event::Step { index: frame.index, nanoseconds: frame.nanoseconds }),
             (FAILED, _) => Ok(Event::Failed { index: frame.index, errno: frame.errno }),
             (DESCRIPTOR, Some(fd)) => Ok(Event::Descriptor(fd)),
+            (SIBLING, Some(pidfd)) => Ok(Event::Sibling(Child::new(frame.index, pidfd))),
             _ => Err(failed(io::Error::from_raw_os_error(libc::EBADMSG))),
         }
     }
@@ -119,17 +125,24 @@ impl ChildGate {
         sys::close(self.parent);
     }
 
-    /// Closes every descriptor from 3 on but the gate itself (`close_range(2)`), so that no path of
-    /// a container, such as `/proc/self/fd/9`, can lead through one that the caller had open.
+    /// Closes every descriptor from 3 on but the gate itself and `keep` (`close_range(2)`), so that
+    /// no path of a container, such as `/proc/self/fd/9`, can lead through one that the caller had
+    /// open.
     ///
     /// # Errors
     /// The errno of `close_range(2)`.
-    pub fn close_others(&self) -> io::Result<()> {
-        let gate = self.socket.as_raw_fd().unsigned_abs();
-        if gate > 3 {
-            sys::close_range(3, gate - 1)?;
+    pub fn close_others(&self, keep: &[i32]) -> io::Result<()> {
+        let gate = self.socket.as_raw_fd();
+        let mut first = 3;
+        loop {
+            let kept = keep.iter().chain([&gate]).map(|fd| fd.unsigned_abs());
+            let Some(next) = kept.filter(|fd| *fd >= first).min() else { break };
+            if next > first {
+                sys::close_range(first, next - 1)?;
+            }
+            first = next + 1;
         }
-        sys::close_range(gate + 1, u32::MAX)
+        sys::close_range(first, u32::MAX)
     }
 
     /// Waits for [`Gate::open`].
@@ -173,6 +186,26 @@ impl ChildGate {
     pub fn send(&self, descriptor: BorrowedFd<'_>) -> io::Result<()> {
         let frame = Frame { kind: DESCRIPTOR, ..Frame::default() };
         sys::send(self.socket.as_fd(), &frame, Some(descriptor))
+    }
+
+    /// Goes on as a sibling: a copy of the process returns from here, and the process itself ends.
+    /// The copy is a child of the same parent (`CLONE_PARENT`), who hears of it as
+    /// [`Event::Sibling`] and has both to wait for. So a process that has joined a PID namespace, in
+    /// which only its children are, gets into it and stays its parent's child. Child-safe.
+    ///
+    /// A system call filter has to let `clone`, `sendmsg` and `exit_group` pass.
+    ///
+    /// # Errors
+    /// The errno of `clone(2)`: `ENOMEM` when the PID namespace has no first process any more.
+    pub fn sibling(&self) -> io::Result<()> {
+        let Some((pid, pidfd)) = clone::sibling()? else { return Ok(()) };
+        let frame = Frame { kind: SIBLING, index: pid.unsigned_abs(), ..Frame::default() };
+        let sent = sys::send(self.socket.as_fd(), &frame, Some(pidfd.as_fd()));
+        if sent.is_err() {
+            // Nobody knows of it.
+            sys::signal_child(pid, libc::SIGKILL);
+        }
+        sys::exit_now(i32::from(sent.is_err()))
     }
 
     /// Reports the failure of a step and ends the process with code 125. That the parent may be

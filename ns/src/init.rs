@@ -21,6 +21,9 @@ impl Init {
     pub const SYSCALLS: &[&str] =
         &["rt_sigprocmask", "prctl", "clone", "setpgid", "getpid", "ioctl", "rt_sigaction"];
 
+    /// What PID 1 cannot do without, under a system call filter.
+    pub const NEEDED: &[&str] = &["clone", "rt_sigtimedwait", "wait4", "kill", "close_range"];
+
     /// Looks up what [`Init::stay`] has to erase.
     ///
     /// # Errors
@@ -78,7 +81,9 @@ fn serve(program: i32) -> ! {
                 }
             }
             Ok(signal) => sys::signal_child(program, signal),
-            Err(_) => {}
+            Err(error) if error.raw_os_error() == Some(libc::EINTR) => {}
+            // A filter refuses it: without signals there is no init, and without it no container.
+            Err(_) => sys::exit_now(125),
         }
     }
 }

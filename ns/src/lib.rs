@@ -19,11 +19,29 @@
 //! # }
 //! ```
 //!
+//! `nsenter(1)` in two lines: a process is held by its pidfd, and a program runs in all namespaces
+//! of it that are not the caller's.
+//!
+//! ```no_run
+//! use minidock_ns::{Command, Process};
+//!
+//! # fn main() -> Result<(), minidock_ns::Error> {
+//! if let Some(process) = Process::open(4711)? {
+//!     let namespaces = process.foreign_namespaces()?;
+//!     Command::new("/bin/ps").join(&process, namespaces)?.status()?;
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Terms
 //! * **pidfd**: `pidfd_open(2)`; all waiting and signalling here goes through it.
 //! * **gate**: a `SOCK_SEQPACKET` pair between parent and child ([`Gate`]). The child waits at it
 //!   until the parent has done its half (id maps, network), and reports steps and failures
 //!   through it. It is close-on-exec: end of file tells the parent that `execve` succeeded.
+//! * **sibling**: a copy of a process that is a child of the same parent
+//!   ([`ChildGate::sibling`]). Joining a PID namespace moves children only, so whoever has joined
+//!   one goes on as its own sibling.
 //! * **child-safe**: a function that makes raw system calls only: no allocation, no lock, no
 //!   formatting. Only such functions may run between the clone and the exec, because the parent
 //!   may have other threads whose locks are held forever in the child's copy of the memory.
@@ -51,9 +69,11 @@ mod idmap;
 mod init;
 mod join;
 mod namespace;
+mod process;
 mod step;
 #[allow(unsafe_code)]
 mod sys;
+mod userns;
 
 pub use child::{Child, ExitStatus};
 pub use clone::{CloneOptions, spawn};
@@ -65,5 +85,7 @@ pub use idmap::{IdMap, IdMaps};
 pub use init::Init;
 pub use join::join;
 pub use namespace::Namespaces;
+pub use process::Process;
 pub use step::Step;
 pub use sys::exit_now;
+pub use userns::user_namespace;

@@ -26,7 +26,7 @@ bitflags::bitflags! {
 }
 
 /// The names under `/proc/PID/ns`.
-const NAMES: [(Namespaces, &str); 8] = [
+pub(crate) const NAMES: [(Namespaces, &str); 8] = [
     (Namespaces::USER, "user"),
     (Namespaces::MOUNT, "mnt"),
     (Namespaces::PID, "pid"),

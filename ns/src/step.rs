@@ -3,7 +3,7 @@ use std::io;
 
 use nix::sched::CloneFlags;
 
-use crate::sys;
+use crate::{Namespaces, sys};
 
 /// Something a new process does to itself, as data. [`Step::apply`] is child-safe.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,17 @@ pub enum Step {
     /// A control group namespace whose root is the group the process is in at that moment
     /// (`unshare(2)`). `CLONE_NEWCGROUP` would take the parent's group as the root instead.
     CgroupNamespace,
+    /// Moves into namespaces of a process, all in one `setns(2)`, and closes the descriptor. What
+    /// [`join`](crate::join) says of them holds here too.
+    Join {
+        /// The process's pidfd, or a namespace's file under `/proc/PID/ns`; it must stay open in
+        /// the parent until after the clone.
+        descriptor: i32,
+        /// Which of its namespaces.
+        namespaces: Namespaces,
+    },
+    /// Makes a directory that the parent has open the working directory (`fchdir(2)`).
+    Enter(i32),
     /// File mode creation mask (`umask(2)`).
     Umask(u32),
     /// How likely a victim of the OOM killer the process is, -1000 to 1000 (`proc(5)`); to be set
@@ -54,6 +65,8 @@ impl Step {
             Self::Domainname(name) => sys::set_domain_name(name.as_bytes()),
             Self::CgroupNamespace => nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP)
                 .map_err(|errno| from_errno(errno as i32)),
+            Self::Join { descriptor, namespaces } => sys::join(*descriptor, *namespaces),
+            Self::Enter(directory) => sys::enter(*directory),
             Self::Umask(mask) => {
                 sys::set_umask(*mask);
                 Ok(())
@@ -73,6 +86,8 @@ impl Step {
             Self::Hostname(_) => &["sethostname"],
             Self::Domainname(_) => &["setdomainname"],
             Self::CgroupNamespace => &["unshare"],
+            Self::Join { .. } => &["setns", "close"],
+            Self::Enter(_) => &["fchdir"],
             Self::Umask(_) => &["umask"],
             Self::OomScoreAdj(_) => &["openat", "write", "close"],
         }
@@ -92,6 +107,9 @@ impl Step {
             }
             // A shell cannot unshare itself: everything after this line runs in a new one.
             Self::CgroupNamespace => Vec::new(),
+            // Nor can it enter others.
+            Self::Join { .. } => Vec::new(),
+            Self::Enter(_) => Vec::new(),
             Self::Umask(mask) => vec![format!("umask {mask:04o}")],
             Self::OomScoreAdj(score) => vec![format!("echo {score} >/proc/self/oom_score_adj")],
         }
@@ -114,6 +132,10 @@ impl fmt::Display for Step {
             Self::Hostname(name) => write!(f, "set the host name to {name}"),
             Self::Domainname(name) => write!(f, "set the domain name to {name}"),
             Self::CgroupNamespace => f.write_str("make a cgroup namespace rooted at the own group"),
+            Self::Join { namespaces, .. } => {
+                write!(f, "join the namespaces of the process ({namespaces})")
+            }
+            Self::Enter(_) => f.write_str("enter the working directory"),
             Self::Umask(mask) => write!(f, "set the umask to {mask:04o}"),
             Self::OomScoreAdj(score) => write!(f, "set oom_score_adj to {score}"),
         }

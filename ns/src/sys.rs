@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use crate::ExitStatus;
+use crate::Namespaces;
 use crate::gate::Frame;
 
 /// Ends the process at once by `_exit(2)`: no destructor, no `atexit` handler, no flush.
@@ -21,51 +21,6 @@ pub(crate) fn close(fd: i32) {
     // SAFETY: callers pass a number that belongs to this process' copy of the descriptor table
     // and that no owner in this process closes again.
     unsafe { libc::close(fd) };
-}
-
-pub(crate) fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
-    // SAFETY: the descriptor is open; a null siginfo is allowed (pidfd_send_signal(2)).
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_pidfd_send_signal,
-            pidfd.as_raw_fd(),
-            signal,
-            std::ptr::null::<libc::siginfo_t>(),
-            0,
-        )
-    };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-}
-
-pub(crate) fn wait(pidfd: BorrowedFd<'_>) -> io::Result<ExitStatus> {
-    loop {
-        match waitid(pidfd, libc::WEXITED) {
-            Ok(Some(status)) => return Ok(status),
-            Ok(None) => {}
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-pub(crate) fn try_wait(pidfd: BorrowedFd<'_>) -> io::Result<Option<ExitStatus>> {
-    waitid(pidfd, libc::WEXITED | libc::WNOHANG)
-}
-
-fn waitid(pidfd: BorrowedFd<'_>, options: c_int) -> io::Result<Option<ExitStatus>> {
-    let id = pidfd.as_raw_fd().unsigned_abs();
-    // SAFETY: an all-zero siginfo_t is a valid value of that plain C structure.
-    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-    // SAFETY: `info` is writable and of the right type.
-    check(unsafe { libc::waitid(libc::P_PIDFD, id, &raw mut info, options) })?;
-    // SAFETY: waitid filled the SIGCHLD part of the structure, or left it zero (WNOHANG).
-    let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
-    let status = u8::try_from(status & 0xff).unwrap_or(u8::MAX);
-    Ok(match (pid, info.si_code) {
-        (0, _) => None,
-        (_, libc::CLD_EXITED) => Some(ExitStatus::Exited(status)),
-        _ => Some(ExitStatus::Signaled(status)),
-    })
 }
 
 pub(crate) fn execve(
@@ -128,6 +83,16 @@ pub(crate) fn set_host_name(name: &[u8]) -> io::Result<()> {
     check(unsafe { libc::sethostname(name.as_ptr().cast(), name.len()) }).map(drop)
 }
 
+/// `setns(2)`, after which the descriptor is of no more use.
+pub(crate) fn join(descriptor: i32, namespaces: Namespaces) -> io::Result<()> {
+    let bits = c_int::try_from(namespaces.bits())
+        .map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
+    // SAFETY: setns takes numbers only.
+    check(unsafe { libc::setns(descriptor, bits) })?;
+    close(descriptor);
+    Ok(())
+}
+
 pub(crate) fn set_umask(mask: u32) {
     // SAFETY: umask(2) cannot fail and touches only the calling process.
     unsafe { libc::umask(mask) };
@@ -179,6 +144,12 @@ pub(crate) fn duplicate_to(fd: i32, number: i32) -> io::Result<()> {
     }
     // SAFETY: `fd` is open; the old `number`, if any, is replaced in this process only.
     check(unsafe { libc::dup2(fd, number) }).map(drop)
+}
+
+/// Changes the working directory to that of a descriptor (`fchdir(2)`).
+pub(crate) fn enter(directory: i32) -> io::Result<()> {
+    // SAFETY: takes a number.
+    check(unsafe { libc::fchdir(directory) }).map(drop)
 }
 
 /// Monotonic time in nanoseconds (`clock_gettime(2)`, answered by the vDSO).

@@ -74,10 +74,9 @@ impl Caps {
         Ok(current.permitted & current.bounding)
     }
 
-    /// The capabilities of a container from its `--cap-add`, `--cap-drop` and `--privileged`,
-    /// by docker's rules:
+    /// The capabilities of a container from its `--cap-add` and `--cap-drop` by docker's rules,
+    /// with `default` when neither says anything, such as [`Caps::DOCKER_DEFAULT`]:
     ///
-    /// - privileged: all;
     /// - `ALL` added: all but the dropped ones, whatever else is added;
     /// - `ALL` dropped: exactly the added ones;
     /// - otherwise: the default without the dropped ones, plus the added ones.
@@ -88,14 +87,11 @@ impl Caps {
     /// # Errors
     /// [`Error::UnknownCapability`] and, for added ones, [`Error::UnavailableCapability`].
     pub fn from_flags(
+        default: Caps,
         add: &[String],
         drop: &[String],
-        privileged: bool,
         available: Caps,
     ) -> Result<Caps, Error> {
-        if privileged {
-            return Ok(available);
-        }
         let add = Named::parse(add)?;
         let drop = Named::parse(drop)?;
         let missing = add.caps - available;
@@ -105,7 +101,7 @@ impl Caps {
         Ok(match (add.all, drop.all) {
             (true, _) => available - drop.caps,
             (false, true) => add.caps,
-            (false, false) => ((Caps::DOCKER_DEFAULT & available) - drop.caps) | add.caps,
+            (false, false) => ((default & available) - drop.caps) | add.caps,
         })
     }
 
@@ -171,7 +167,7 @@ mod tests {
 
     fn flags(add: &[&str], drop: &[&str]) -> Result<Caps, Error> {
         let own = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
-        Caps::from_flags(&own(add), &own(drop), false, Caps::ALL)
+        Caps::from_flags(Caps::DOCKER_DEFAULT, &own(add), &own(drop), Caps::ALL)
     }
 
     #[test]
@@ -221,14 +217,13 @@ mod tests {
     #[test]
     fn nothing_is_given_that_the_caller_does_not_have() {
         let available = Caps::ALL - Caps::SYS_RESOURCE - Caps::MKNOD;
-        let with = |add: &[&str], privileged| {
+        let with = |add: &[&str]| {
             let add: Vec<String> = add.iter().map(|n| (*n).to_owned()).collect();
-            Caps::from_flags(&add, &[], privileged, available)
+            Caps::from_flags(Caps::DOCKER_DEFAULT, &add, &[], available)
         };
-        assert_eq!(with(&[], true).unwrap(), available);
-        assert_eq!(with(&["ALL"], false).unwrap(), available);
-        assert_eq!(with(&[], false).unwrap(), Caps::DOCKER_DEFAULT - Caps::MKNOD);
-        let error = with(&["sys_resource"], false).unwrap_err();
+        assert_eq!(with(&["ALL"]).unwrap(), available);
+        assert_eq!(with(&[]).unwrap(), Caps::DOCKER_DEFAULT - Caps::MKNOD);
+        let error = with(&["sys_resource"]).unwrap_err();
         assert!(error.to_string().ends_with("current environment: \"CAP_SYS_RESOURCE\""));
     }
 

@@ -15,6 +15,7 @@ pub struct Credentials {
     gid: u32,
     groups: Vec<u32>,
     keep_capabilities: bool,
+    keep_groups: bool,
 }
 
 impl Credentials {
@@ -30,7 +31,7 @@ impl Credentials {
         if groups.len() > MAX_GROUPS {
             return Err(Error::TooManyGroups(groups.len()));
         }
-        Ok(Credentials { uid, gid, groups, keep_capabilities: false })
+        Ok(Credentials { uid, gid, groups, keep_capabilities: false, keep_groups: false })
     }
 
     /// Keeps the permitted capabilities when the user changes from root to another, for
@@ -39,6 +40,21 @@ impl Credentials {
     pub fn keeping_capabilities(mut self) -> Credentials {
         self.keep_capabilities = true;
         self
+    }
+
+    /// Leaves the supplementary groups as they are, instead of replacing them: for a user namespace
+    /// that denies `setgroups(2)`, as one must that was made without privileges
+    /// (`user_namespaces(7)`). The process keeps the groups of whoever made it.
+    #[must_use]
+    pub fn keeping_groups(mut self) -> Credentials {
+        self.groups.clear();
+        self.keep_groups = true;
+        self
+    }
+
+    /// Whether the supplementary groups stay as they are.
+    pub fn keeps_groups(&self) -> bool {
+        self.keep_groups
     }
 
     /// The user id.
@@ -56,8 +72,7 @@ impl Credentials {
         &self.groups
     }
 
-    /// Replaces the supplementary groups, always, so that none of the caller's remains; then the
-    /// group, then the user: `setgroups(2)`, `setresgid(2)`, `setresuid(2)`.
+    /// Replaces the supplementary groups, so that none of the caller's remains; then the group, then the user: `setgroups(2)`, `setresgid(2)`, `setresuid(2)`.
     ///
     /// Child-safe. The raw system calls change the calling thread only, not the process.
     ///
@@ -68,7 +83,9 @@ impl Credentials {
         if self.keep_capabilities {
             sys::set_keep_capabilities(true)?;
         }
-        sys::setgroups(&self.groups)?;
+        if !self.keep_groups {
+            sys::setgroups(&self.groups)?;
+        }
         sys::setresgid(self.gid)?;
         sys::setresuid(self.uid)
     }

@@ -84,4 +84,29 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+
+    /// A system call filter's profile that is not JSON, or not of the expected shape.
+    #[error("decoding seccomp profile failed: {0}")]
+    SeccompJson(#[source] serde_json::Error),
+
+    /// Something that a system call filter cannot be or contain.
+    #[error("invalid seccomp profile: {place}: {problem}")]
+    Seccomp {
+        /// Where, such as `syscalls[3].args[0]`.
+        place: String,
+        /// What is wrong.
+        problem: String,
+    },
+
+    /// System call filters are not known for this machine.
+    #[error("system call filters are not supported on this architecture")]
+    SeccompArch,
+
+    /// The compiled filter is longer than the kernel takes.
+    #[error("the system call filter has {0} instructions, more than the kernel's 4096")]
+    SeccompLength(usize),
+
+    /// The version of the running kernel could not be read.
+    #[error("cannot read the version of the kernel: {0}")]
+    ReadKernel(#[source] io::Error),
 }

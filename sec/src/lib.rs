@@ -1,4 +1,5 @@
-//! What a process may still do: capabilities, user and groups, resource limits, `no_new_privs`.
+//! What a process may still do: capabilities, user and groups, resource limits, `no_new_privs`,
+//! system calls.
 //!
 //! Everything here narrows the calling **thread** (or, for resource limits, its process) on the
 //! way to `execve(2)`. Values are worked out and checked beforehand; applying them is a handful
@@ -14,13 +15,16 @@
 //!   Containers leave both empty.
 //! - **Supplementary groups**: the groups of a process besides its primary one.
 //! - **Soft and hard limit**: what the kernel enforces, and how far the process may raise it.
+//! - **System call filter**: which requests to the kernel a process may make at all; see
+//!   [`seccomp`] for its own terms.
 //!
 //! # Example
 //! ```
 //! use minidock_sec::{Caps, Rlimit, user};
 //!
 //! # fn main() -> Result<(), minidock_sec::Error> {
-//! let caps = Caps::from_flags(&["net_admin".into()], &["ALL".into()], false, Caps::ALL)?;
+//! let caps = Caps::from_flags(
+//!     Caps::DOCKER_DEFAULT, &["net_admin".into()], &["ALL".into()], Caps::ALL)?;
 //! assert_eq!(caps, Caps::NET_ADMIN);
 //!
 //! let limit: Rlimit = "nofile=1024:2048".parse()?;
@@ -36,22 +40,29 @@
 //! # Order
 //! [`Step`] is one such narrowing as data: to print, to compare and to apply. The order that
 //! works is resource limits → bounding set → credentials (keeping capabilities) → capability
-//! sets → `no_new_privs`, because each step needs a power that a later one takes away.
+//! sets → `no_new_privs` → system call filter, because each step needs a power that a later one
+//! takes away.
 //!
 //! # Needs
 //! Linux 5.12 on a 64-bit machine. Changing the user needs `CAP_SETUID` and `CAP_SETGID`, shrinking
-//! the bounding set `CAP_SETPCAP`, raising a hard limit `CAP_SYS_RESOURCE`; the rest needs nothing.
+//! the bounding set `CAP_SETPCAP`, raising a hard limit `CAP_SYS_RESOURCE`, a system call filter
+//! `no_new_privs` or `CAP_SYS_ADMIN`; the rest needs nothing.
 //!
 //! # What it does not do
-//! It installs no system call filter, no LSM label and no keyring, reads no file of an image (the
-//! caller hands over the bytes of passwd and group), and cannot give back what was dropped.
+//! It installs no LSM label, holds no listener of a filter, reads no file (the
+//! caller hands over the bytes of passwd, group and profiles), and cannot give back what was
+//! dropped.
 
 mod capability;
 mod capsets;
 mod credentials;
 mod error;
+#[cfg(any(test, fuzzing))]
+#[allow(clippy::panic, reason = "a property that does not hold is a panic")]
+pub mod fuzzing;
 mod privs;
 mod rlimit;
+pub mod seccomp;
 mod step;
 #[allow(unsafe_code)]
 mod sys;
@@ -61,7 +72,7 @@ pub use capability::Caps;
 pub use capsets::CapSets;
 pub use credentials::Credentials;
 pub use error::Error;
-pub use privs::{no_new_privs, parent_death_signal, set_dumpable};
+pub use privs::{no_new_privs, parent_death_signal, session_keyring, set_dumpable};
 pub use rlimit::{Clamped, Resource, Rlimit};
 pub use step::Step;
 

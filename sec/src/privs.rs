@@ -1,5 +1,6 @@
 //! Attributes of a process that are a single `prctl(2)`.
 
+use std::ffi::CStr;
 use std::io;
 
 use crate::sys;
@@ -32,4 +33,17 @@ pub fn set_dumpable(dumpable: bool) -> io::Result<()> {
 /// `EINVAL` for a number that is not a signal.
 pub fn parent_death_signal(signal: i32) -> io::Result<()> {
     sys::set_parent_death_signal(signal)
+}
+
+/// Gives the calling thread a new session keyring of this name, `keyctl(2)`: without one it could
+/// read and use the keys of the caller's session. A kernel without keys is fine. Child-safe.
+///
+/// # Errors
+/// `EDQUOT` when the user has too many keys, `EINVAL` for an empty name, `EPERM` for one that
+/// begins with a dot.
+pub fn session_keyring(name: &CStr) -> io::Result<()> {
+    match sys::join_session_keyring(name) {
+        Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => Ok(()),
+        result => result,
+    }
 }

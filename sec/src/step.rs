@@ -1,9 +1,14 @@
 //! Each narrowing as data.
 
+use std::ffi::CString;
 use std::fmt;
 use std::io;
 
-use crate::{CapSets, Caps, Credentials, Rlimit, no_new_privs, parent_death_signal, set_dumpable};
+use crate::seccomp::Filter;
+use crate::{
+    CapSets, Caps, Credentials, Rlimit, no_new_privs, parent_death_signal, session_keyring,
+    set_dumpable,
+};
 
 /// One narrowing of the calling thread: to be printed, compared and applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +28,10 @@ pub enum Step {
     NoNewPrivs,
     /// Die with the parent, [`parent_death_signal`].
     ParentDeathSignal(i32),
+    /// A session keyring of one's own with this name, [`session_keyring`].
+    SessionKeyring(CString),
+    /// Attach a system call filter, [`Filter::load`].
+    Seccomp(Filter),
 }
 
 impl Step {
@@ -39,6 +48,8 @@ impl Step {
             Step::Capabilities(sets) => sets.apply(),
             Step::NoNewPrivs => no_new_privs(),
             Step::ParentDeathSignal(signal) => parent_death_signal(*signal),
+            Step::SessionKeyring(name) => session_keyring(name),
+            Step::Seccomp(filter) => filter.load(),
         }
     }
 
@@ -48,6 +59,8 @@ impl Step {
             Step::Rlimit(_) => &["prlimit64"],
             Step::Credentials(_) => &["prctl", "setgroups", "setresgid", "setresuid"],
             Step::Capabilities(_) => &["prctl", "capset"],
+            Step::SessionKeyring(_) => &["keyctl"],
+            Step::Seccomp(_) => &["seccomp"],
             Step::DropBounding(_)
             | Step::Dumpable(_)
             | Step::NoNewPrivs
@@ -75,8 +88,15 @@ impl Step {
             )),
             Step::NoNewPrivs => setpriv("--no-new-privs".to_owned()),
             Step::ParentDeathSignal(0) => setpriv("--pdeathsig=clear".to_owned()),
+            Step::SessionKeyring(name) => {
+                vec![format!("# keyctl(KEYCTL_JOIN_SESSION_KEYRING, {name:?}): not in util-linux")]
+            }
             // setpriv takes names only; a shell knows those of its numbers.
             Step::ParentDeathSignal(signal) => setpriv(format!("--pdeathsig=$(kill -l {signal})")),
+            Step::Seccomp(filter) => {
+                let length = filter.len();
+                vec![format!("# seccomp(2), {length} instructions: not possible in a shell")]
+            }
         }
     }
 }
@@ -92,6 +112,7 @@ fn prlimit(limit: &Rlimit) -> String {
 fn ids(credentials: &Credentials) -> String {
     let (uid, gid) = (credentials.uid(), credentials.gid());
     match join(credentials.groups()) {
+        _ if credentials.keeps_groups() => format!("--reuid={uid} --regid={gid} --keep-groups"),
         groups if groups.is_empty() => format!("--reuid={uid} --regid={gid} --clear-groups"),
         groups => format!("--reuid={uid} --regid={gid} --groups={groups}"),
     }
@@ -125,6 +146,7 @@ impl fmt::Display for Step {
                 let (uid, gid) = (credentials.uid(), credentials.gid());
                 write!(f, "become user {uid}, group {gid}")?;
                 match join(credentials.groups()) {
+                    _ if credentials.keeps_groups() => f.write_str(", the same groups"),
                     groups if groups.is_empty() => f.write_str(", no supplementary groups"),
                     groups => write!(f, ", supplementary groups {groups}"),
                 }
@@ -137,8 +159,14 @@ impl fmt::Display for Step {
                 write!(f, " (inheritable {}, ambient {})", sets.inheritable, sets.ambient)
             }
             Step::NoNewPrivs => f.write_str("set no_new_privs"),
+            Step::SessionKeyring(name) => {
+                write!(f, "join a new session keyring {}", name.to_string_lossy())
+            }
             Step::ParentDeathSignal(signal) => {
                 write!(f, "get signal {signal} when the parent ends")
+            }
+            Step::Seccomp(filter) => {
+                write!(f, "load the system call filter ({} instructions)", filter.len())
             }
         }
     }
@@ -147,6 +175,14 @@ impl fmt::Display for Step {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seccomp::{Action, Arch, Flags, Policy};
+
+    /// A filter that allows everything on one architecture.
+    fn smallest() -> Filter {
+        let (default, flags) = (Action::Allow, Flags::empty());
+        let policy = Policy { default, architectures: vec![Arch::Aarch64], rules: vec![], flags };
+        policy.compile().unwrap()
+    }
 
     #[test]
     fn steps_read_as_one_line_each() {
@@ -160,6 +196,8 @@ mod tests {
                 "set the capabilities to CAP_KILL (inheritable none, ambient none)",
             ),
             (Step::NoNewPrivs, "set no_new_privs"),
+            (Step::SessionKeyring(c"_ses.x".into()), "join a new session keyring _ses.x"),
+            (Step::Seccomp(smallest()), "load the system call filter (5 instructions)"),
         ];
         for (step, text) in shown {
             assert_eq!(step.to_string(), text);
@@ -181,6 +219,7 @@ mod tests {
                 "PRIV=\"$PRIV setpriv --inh-caps=-all --ambient-caps=-all\"",
             ),
             (Step::ParentDeathSignal(9), "PRIV=\"$PRIV setpriv --pdeathsig=$(kill -l 9)\""),
+            (Step::Seccomp(smallest()), "# seccomp(2), 5 instructions: not possible in a shell"),
         ];
         for (step, text) in shown {
             assert_eq!(step.shell(), [text]);

@@ -1,9 +1,12 @@
 //! The system calls, raw: the C library's wrappers of the id calls change every thread of the
 //! process and take locks to do so. No function here allocates.
 
+use std::ffi::CStr;
 use std::io;
 
 use libc::{c_int, c_long, c_uint, c_ulong};
+
+use crate::seccomp::Instruction;
 
 /// The last capability of Linux 5.9 and of every kernel since, up to the ones known today.
 pub(crate) const LAST_KNOWN_CAP: u32 = 40;
@@ -105,6 +108,14 @@ pub(crate) fn set_parent_death_signal(signal: i32) -> io::Result<()> {
     unsafe { prctl(libc::PR_SET_PDEATHSIG, signal.into(), 0) }.map(drop)
 }
 
+pub(crate) fn join_session_keyring(name: &CStr) -> io::Result<()> {
+    const KEYCTL_JOIN_SESSION_KEYRING: c_int = 1;
+    // SAFETY: the operation takes a string that ends in NUL, and only reads it.
+    let result =
+        unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name.as_ptr()) };
+    check(result).map(drop)
+}
+
 /// The effective, permitted and inheritable set of the calling thread.
 pub(crate) fn capget() -> io::Result<(u64, u64, u64)> {
     let mut header = CapHeader { version: CAPABILITY_VERSION, pid: 0 };
@@ -163,4 +174,39 @@ pub(crate) fn setrlimit(resource: c_uint, soft: u64, hard: u64) -> io::Result<()
     let old: *mut libc::rlimit64 = std::ptr::null_mut();
     // SAFETY: pid 0 is the caller; the new limit is readable and the old one is not asked for.
     check(unsafe { libc::syscall(libc::SYS_prlimit64, 0, resource, &raw const new, old) }).map(drop)
+}
+
+// An instruction is handed to the kernel as it is.
+const _: () = assert!(
+    size_of::<Instruction>() == size_of::<libc::sock_filter>()
+        && align_of::<Instruction>() == align_of::<libc::sock_filter>()
+        && std::mem::offset_of!(Instruction, code) == std::mem::offset_of!(libc::sock_filter, code)
+        && std::mem::offset_of!(Instruction, jt) == std::mem::offset_of!(libc::sock_filter, jt)
+        && std::mem::offset_of!(Instruction, jf) == std::mem::offset_of!(libc::sock_filter, jf)
+        && std::mem::offset_of!(Instruction, k) == std::mem::offset_of!(libc::sock_filter, k)
+);
+
+/// Attaches a system call filter to the calling thread.
+pub(crate) fn set_seccomp_filter(program: &[Instruction], flags: u32) -> io::Result<()> {
+    let Ok(len) = program.len().try_into() else {
+        return Err(io::Error::from_raw_os_error(libc::EINVAL));
+    };
+    let filter = program.as_ptr().cast::<libc::sock_filter>().cast_mut();
+    let program = libc::sock_fprog { len, filter };
+    let operation = libc::SECCOMP_SET_MODE_FILTER;
+    // SAFETY: the program has `len` instructions of the kernel's layout, which it only reads.
+    let result =
+        check(unsafe { libc::syscall(libc::SYS_seccomp, operation, flags, &raw const program) })?;
+    // With TSYNC the id of a thread that cannot follow is returned.
+    if result == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }
+}
+
+/// The release of the running kernel, such as `6.1.0-13-amd64`, up to a zero byte.
+pub(crate) fn kernel_release() -> io::Result<[u8; 65]> {
+    let mut names = std::mem::MaybeUninit::<libc::utsname>::uninit();
+    // SAFETY: uname(2) fills the structure.
+    check(unsafe { libc::uname(names.as_mut_ptr()) }.into())?;
+    // SAFETY: it has been filled.
+    let names = unsafe { names.assume_init() };
+    Ok(names.release.map(|letter| letter.to_ne_bytes()[0]))
 }

@@ -26,6 +26,7 @@ fn timeout() -> Duration {
 pub struct Invocation {
     command: Command,
     input: Input,
+    stdout: Option<Stdio>,
     timeout: Duration,
 }
 
@@ -35,13 +36,14 @@ enum Input {
     Empty,
     Text(Vec<u8>),
     Open,
+    From(Stdio),
 }
 
 impl Invocation {
     /// Runs a program with an empty standard input for at most a minute, in a
     /// virtual machine for four.
     pub fn new(command: Command) -> Invocation {
-        Invocation { command, input: Input::Empty, timeout: timeout() }
+        Invocation { command, input: Input::Empty, stdout: None, timeout: timeout() }
     }
 
     /// Adds arguments.
@@ -74,6 +76,18 @@ impl Invocation {
         self
     }
 
+    /// Gives the program a file or socket as its standard input.
+    pub fn stdin_from(mut self, stream: impl Into<Stdio>) -> Invocation {
+        self.input = Input::From(stream.into());
+        self
+    }
+
+    /// Gives the program a file or socket as its standard output, of which nothing is collected.
+    pub fn stdout_to(mut self, stream: impl Into<Stdio>) -> Invocation {
+        self.stdout = Some(stream.into());
+        self
+    }
+
     /// Kills the program and fails the test after this time.
     pub fn timeout(mut self, timeout: Duration) -> Invocation {
         self.timeout = timeout;
@@ -93,11 +107,17 @@ impl Invocation {
     /// # Panics
     /// When the program cannot be started.
     pub fn spawn(mut self) -> Running {
-        let stdin = if matches!(self.input, Input::Empty) { Stdio::null() } else { Stdio::piped() };
-        self.command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let (stdin, text) = match self.input {
+            Input::Empty => (Stdio::null(), None),
+            Input::Text(text) => (Stdio::piped(), Some(text)),
+            Input::Open => (Stdio::piped(), None),
+            Input::From(stream) => (stream, None),
+        };
+        let stdout = self.stdout.unwrap_or_else(Stdio::piped);
+        self.command.stdin(stdin).stdout(stdout).stderr(Stdio::piped());
         let deadline = Instant::now() + self.timeout;
         let mut running = Running::start(self.command, deadline);
-        if let Input::Text(text) = &self.input {
+        if let Some(text) = text {
             running.send(text);
             running.close_stdin();
         }

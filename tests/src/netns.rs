@@ -46,6 +46,11 @@ impl NetNs {
         thread::spawn(inside).join().expect("the thread inside the namespace")
     }
 
+    /// The namespace's file, for whoever wants to put a link into it.
+    pub fn file(&self) -> Arc<OwnedFd> {
+        self.fd()
+    }
+
     pub(crate) fn fd(&self) -> Arc<OwnedFd> {
         Arc::clone(&self.fd)
     }

@@ -18,6 +18,46 @@ pub fn binary() -> PathBuf {
     })
 }
 
+/// The binary that can be made to die at its failpoints: `MINIDOCK_FAILPOINTS_BIN`, or the one that
+/// was built below `target/failpoints`.
+///
+/// # Panics
+/// When there is none.
+pub fn failpoints_binary() -> PathBuf {
+    let built = || target_directory().join("failpoints/debug/minidock");
+    let path = env::var_os("MINIDOCK_FAILPOINTS_BIN").map_or_else(built, PathBuf::from);
+    assert!(
+        path.is_file(),
+        "there is no {}: run `cargo build -p minidock --features failpoints --target-dir \
+         target/failpoints` first",
+        path.display()
+    );
+    path
+}
+
+/// For tests of what could harm a host if the engine failed: `cargo xtask test-vm` has a host that
+/// may be harmed.
+///
+/// # Panics
+/// Anywhere else.
+pub fn require_virtual_machine() {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let inside = env::var_os("MINIDOCK_VM_LAYOUT").is_some() && name.trim() == "minidock-vm";
+    assert!(inside, "this test runs in `cargo xtask test-vm` only");
+}
+
+/// An example of this crate, which cargo puts beside the directory of the tests.
+pub(crate) fn example(name: &str) -> PathBuf {
+    let executable = env::current_exe().expect("the test's own path");
+    let directories = executable.ancestors().skip(1).take(2);
+    let candidates = directories.map(|directory| directory.join("examples").join(name));
+    // An example that runs another one lies in the same directory.
+    let candidates = candidates.chain([executable.with_file_name(name)]);
+    candidates.into_iter().find(|path| path.is_file()).unwrap_or_else(|| {
+        panic!("there is no example {name}: run `cargo build -p minidock-tests --examples` first")
+    })
+}
+
 /// The directory `images` of a prepared store.
 pub(crate) fn images() -> PathBuf {
     let store = match env::var_os("MINIDOCK_TEST_STORE") {
@@ -38,4 +78,14 @@ pub(crate) fn images() -> PathBuf {
 fn target_directory() -> PathBuf {
     let executable = env::current_exe().expect("the test's own path");
     executable.ancestors().nth(3).map_or_else(PathBuf::new, Path::to_path_buf)
+}
+
+/// A program of the host's, in one of the usual directories.
+///
+/// # Panics
+/// When it is not installed.
+pub(crate) fn installed(name: &str) -> PathBuf {
+    let directories = ["/usr/bin", "/bin", "/usr/local/bin"].map(Path::new);
+    let mut places = directories.iter().map(|directory| directory.join(name));
+    places.find(|place| place.exists()).unwrap_or_else(|| panic!("{name} is not installed"))
 }

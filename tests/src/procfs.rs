@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// The cgroup directories, of every hierarchy, that are named by one of the ids.
 pub(crate) fn cgroup_directories(ids: &BTreeSet<String>) -> Vec<PathBuf> {
@@ -25,12 +27,40 @@ fn walk(directory: &Path, ids: &BTreeSet<String>, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The processes, by the host's ids, in a cgroup that is named by one of the ids.
+/// The processes, by the host's ids, in a cgroup that is named by one of the ids. One that has ended
+/// counts as long as minidock has not waited for it; when minidock was killed, that is for others to
+/// do, and some take their time.
 pub(crate) fn contained_processes(ids: &BTreeSet<String>) -> Vec<i32> {
     processes(|process| {
         let text = fs::read_to_string(process.join("cgroup")).unwrap_or_default();
-        names_one(&text, ids)
+        names_one(&text, ids) && !is_left_to_others(process)
     })
+}
+
+fn is_left_to_others(process: &Path) -> bool {
+    let status = fs::read_to_string(process.join("status")).unwrap_or_default();
+    let parent = Path::new("/proc").join(value(&status, "PPid:"));
+    value(&status, "State:").starts_with('Z') && !is_minidock(&parent)
+}
+
+/// What `/proc/PID/status` says behind a name.
+fn value<'a>(status: &'a str, name: &str) -> &'a str {
+    status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("").trim()
+}
+
+fn is_minidock(process: &Path) -> bool {
+    let program = fs::read_link(process.join("exe")).unwrap_or_default();
+    program.file_name().unwrap_or_default().to_string_lossy().starts_with("minidock")
+}
+
+/// Whether a process is a container's first one before its program executes, and nobody waits for it
+/// any more. It ends at once.
+pub(crate) fn is_orphaned_start(pid: i32) -> bool {
+    let process = Path::new("/proc").join(pid.to_string());
+    let status = fs::read_to_string(process.join("status")).unwrap_or_default();
+    let is_inside = value(&status, "NSpid:").split_whitespace().count() > 1;
+    let parent = Path::new("/proc").join(value(&status, "PPid:"));
+    is_inside && lives(pid) && is_minidock(&process) && !is_minidock(&parent)
 }
 
 /// The processes that were started with this environment variable, `NAME=value`.
@@ -39,6 +69,24 @@ pub(crate) fn processes_with(variable: &str) -> Vec<i32> {
         let text = fs::read(process.join("environ")).unwrap_or_default();
         text.split(|byte| *byte == 0).any(|entry| entry == variable.as_bytes())
     })
+}
+
+/// The field of `/proc/PID/stat` after the command's name, counted from its state.
+fn stat(pid: i32, field: usize) -> Option<String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = text.rsplit_once(')')?;
+    rest.split_whitespace().nth(field).map(str::to_owned)
+}
+
+/// Whether a process has not ended, waited for or not.
+pub(crate) fn lives(pid: i32) -> bool {
+    stat(pid, 0).is_some_and(|state| state != "Z" && state != "X")
+}
+
+/// The processes of a process group.
+pub(crate) fn group(leader: i32) -> Vec<i32> {
+    let all = processes(|_| true).into_iter();
+    all.filter(|pid| stat(*pid, 2) == Some(leader.to_string())).collect()
 }
 
 /// What a process is called, for reports.
@@ -51,7 +99,7 @@ fn names_one(text: &str, ids: &BTreeSet<String>) -> bool {
     ids.iter().any(|id| text.contains(id.as_str()))
 }
 
-fn processes(wanted: impl Fn(&Path) -> bool) -> Vec<i32> {
+pub(crate) fn processes(wanted: impl Fn(&Path) -> bool) -> Vec<i32> {
     let entries = fs::read_dir("/proc").expect("/proc").flatten();
     entries
         .filter_map(|entry| {
@@ -60,3 +108,28 @@ fn processes(wanted: impl Fn(&Path) -> bool) -> Vec<i32> {
         })
         .collect()
 }
+
+/// The process that stays with a detached container.
+///
+/// # Panics
+/// When there is none.
+#[track_caller]
+pub fn monitor_of(id: &str) -> i32 {
+    let deadline = Instant::now() + TIMEOUT;
+    loop {
+        let processes = fs::read_dir("/proc").expect("/proc").flatten();
+        let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        // While it executes itself it has no command line.
+        let found = pids.find(|pid| {
+            let line = command_line(*pid);
+            line.contains(" monitor ") && line.contains(&format!(" {id} "))
+        });
+        if let Some(pid) = found {
+            return pid;
+        }
+        assert!(Instant::now() < deadline, "{id} has no monitor");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+const TIMEOUT: Duration = Duration::from_secs(30);

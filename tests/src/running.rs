@@ -30,7 +30,11 @@ impl Running {
     pub(crate) fn start(mut command: Command, deadline: Instant) -> Running {
         let line = format!("{command:?}");
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{line}: {error}"));
-        let stdout = Capture::of(child.stdout.take().expect("a pipe"));
+        let stdout = match child.stdout.take() {
+            Some(pipe) => Capture::of(pipe),
+            // It goes elsewhere.
+            None => Capture::of(std::io::empty()),
+        };
         let stderr = Capture::of(child.stderr.take().expect("a pipe"));
         let stdin = child.stdin.take();
         Running { command: line, child, stdin, stdout, stderr, deadline }
@@ -71,6 +75,17 @@ impl Running {
         self.stdout.text()
     }
 
+    /// Waits until standard error holds `text`.
+    ///
+    /// # Panics
+    /// When standard error ends, or time is over, without it.
+    #[track_caller]
+    pub fn wait_for_error(&mut self, text: &str) {
+        if self.stderr.wait_for(text, 0, self.deadline).is_none() {
+            self.fail(&format!("standard error has no {text:?}"));
+        }
+    }
+
     /// Sends a signal to the program.
     ///
     /// # Panics
@@ -103,6 +118,17 @@ impl Running {
             status,
             stdout: self.stdout.text(),
             stderr: self.stderr.text(),
+        }
+    }
+
+    /// Waits for the end of the program alone, whoever holds its output open.
+    ///
+    /// # Panics
+    /// When the program does not end in time.
+    #[track_caller]
+    pub fn wait_for_end(mut self) {
+        if wait_until(&mut self.child, self.deadline).is_none() {
+            self.fail("it does not end");
         }
     }
 

@@ -11,6 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
+use crate::user::{self, User};
 use crate::watch::Ids;
 use crate::{Invocation, Leftovers, NetNs, Output, Running, places, procfs, sys};
 
@@ -19,6 +20,9 @@ const MARKER: &str = "MINIDOCK_TEST_SANDBOX";
 
 /// Long enough for the kernel to end a network namespace, which it does in the background.
 const SETTLE: Duration = Duration::from_secs(5);
+
+/// How long a test asks for something that an emulated machine may take long to do.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A place for one test's containers: root and state directory, network namespace and images.
 ///
@@ -29,6 +33,8 @@ pub struct Sandbox {
     directory: Option<TempDir>,
     netns: NetNs,
     ids: Ids,
+    /// Who works here, when it is not root.
+    user: Option<User>,
 }
 
 impl Sandbox {
@@ -59,7 +65,64 @@ impl Sandbox {
             containers
         });
         let ids = Ids::watch(&containers.each_ref().map(PathBuf::as_path));
-        Sandbox { directory: Some(directory), netns: NetNs::new(), ids }
+        Sandbox { directory: Some(directory), netns: NetNs::new(), ids, user: None }
+    }
+
+    /// Makes one with the image `alpine` in which a user without privileges works, with a copy of
+    /// the image and of the binary that it can reach. It finds no program that would connect
+    /// containers, see [`Sandbox::offer`]. Needs root.
+    ///
+    /// # Panics
+    /// When the kernel refuses, or no image store has been prepared.
+    pub fn rootless() -> Sandbox {
+        let mut sandbox = Sandbox::without_images();
+        let user = User::new();
+        user::copy(&places::images(), &sandbox.root().join("images"));
+        user::copy_program(&places::binary(), &sandbox.path().join("minidock"));
+        user.own(sandbox.path());
+        sandbox.user = Some(user);
+        sandbox
+    }
+
+    /// Lets that user find these programs of the host's, such as `pasta`, and what they need. It works
+    /// in the sandbox's network namespace from here on, and asks the servers of `resolv_conf`.
+    ///
+    /// # Panics
+    /// When a program is not installed.
+    pub fn offer(&mut self, programs: &[&str], resolv_conf: &str) {
+        let directory = self.path().to_path_buf();
+        for program in programs {
+            let place = places::installed(program);
+            symlink(place, directory.join(program)).expect("linking a program");
+        }
+        let (tun, resolv) = (directory.join("tun"), directory.join("resolv.conf"));
+        // On most hosts everybody may open it; on this one perhaps not.
+        let device = nix::sys::stat::makedev(10, 200);
+        let mode = nix::sys::stat::Mode::from_bits_truncate(0o666);
+        nix::sys::stat::mknod(&tun, nix::sys::stat::SFlag::S_IFCHR, mode, device).expect("mknod");
+        fs::set_permissions(&tun, PermissionsExt::from_mode(0o666)).expect("permissions");
+        fs::write(&resolv, resolv_conf).expect("writing a file");
+        let user = self.user.as_mut().expect("a sandbox without root");
+        user.inside = true;
+        user.replace(tun, "/dev/net/tun".into());
+        user.replace(resolv, "/etc/resolv.conf".into());
+    }
+
+    /// The user who works in a sandbox that [`Sandbox::rootless`] has made.
+    pub fn user(&self) -> Option<u32> {
+        self.user.as_ref().map(|user| user.id)
+    }
+
+    /// Lets that user's programs start in a control group, by its `cgroup.procs`.
+    pub fn start_in(&mut self, procs: PathBuf) {
+        self.user.as_mut().expect("a sandbox without root").group = Some(procs);
+    }
+
+    /// Gives that user `count` further ids from `first` on, as an administrator would in
+    /// `/etc/subuid`.
+    pub fn grant_ids(&mut self, first: u32, count: u32) {
+        let directory = self.path().to_path_buf();
+        self.user.as_mut().expect("a sandbox without root").grant(&directory, first, count);
     }
 
     /// The sandbox's own directory, which holds [`Sandbox::root`] and [`Sandbox::state`] and is
@@ -88,9 +151,25 @@ impl Sandbox {
         &self.netns
     }
 
+    /// The file of the default network's address leases.
+    ///
+    /// # Panics
+    /// When no container was on a network, or on several.
+    pub fn leases(&self) -> PathBuf {
+        let entries = std::fs::read_dir(self.state().join("net")).expect("the network's files");
+        let files = entries.map(|entry| entry.expect("an entry").path());
+        let leases: Vec<_> =
+            files.filter(|path| path.extension() == Some("leases".as_ref())).collect();
+        assert_eq!(leases.len(), 1, "{leases:?}");
+        leases[0].clone()
+    }
+
     /// `minidock --root … --state … ARGS`, inside the sandbox's network namespace.
     pub fn minidock<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Invocation {
-        let mut command = Command::new(places::binary());
+        let mut command = Command::new(match self.user {
+            Some(_) => self.path().join("minidock"),
+            None => places::binary(),
+        });
         command.arg("--root").arg(self.root()).arg("--state").arg(self.state()).args(args);
         self.invocation(command)
     }
@@ -98,7 +177,18 @@ impl Sandbox {
     /// Any program inside the sandbox's network namespace.
     pub fn invocation(&self, mut command: Command) -> Invocation {
         command.env(MARKER, self.path()).env_remove("MINIDOCK_ROOT").env_remove("MINIDOCK_STATE");
-        sys::start_in_netns(&mut command, self.netns.fd());
+        match &self.user {
+            // Who has no privilege cannot choose a network namespace, nor do anything in the host's.
+            Some(user) => {
+                command.current_dir(self.path()).env("PATH", self.path());
+                if user.inside {
+                    sys::start_in_netns(&mut command, self.netns.fd());
+                }
+                user.start(&mut command);
+            }
+            None => sys::start_in_netns(&mut command, self.netns.fd()),
+        }
+        sys::start_with_default_signals(&mut command);
         Invocation::new(command)
     }
 
@@ -125,7 +215,7 @@ impl Sandbox {
         self.minidock(["run".into(), "--rm".into()].into_iter().chain(args))
     }
 
-    /// `minidock run --rm --network none OPTIONS alpine sh -c SCRIPT`, to its end.
+    /// `minidock run --rm OPTIONS alpine sh -c SCRIPT`, to its end.
     ///
     /// # Panics
     /// When it does not end in time.
@@ -134,10 +224,27 @@ impl Sandbox {
         self.prepare_sh(options, script).output()
     }
 
-    /// `minidock run --rm --network none OPTIONS alpine sh -c SCRIPT`, to be started.
+    /// `minidock run --rm OPTIONS alpine sh -c SCRIPT`, to be started.
     pub fn prepare_sh(&self, options: &[&str], script: &str) -> Invocation {
-        let (before, after) = (["--network", "none"], ["alpine", "sh", "-c", script]);
-        self.prepare_run(before.iter().chain(options).chain(&after))
+        let after = ["alpine", "sh", "-c", script];
+        self.prepare_run(without_network(options).iter().chain(options).chain(&after))
+    }
+
+    /// Asks again until the answer, with exit code 0, is the wanted one.
+    ///
+    /// # Panics
+    /// When a minute does not bring it.
+    #[track_caller]
+    pub fn eventually(&self, args: &[&str], wanted: impl Fn(&Output) -> bool) -> Output {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let output = self.minidock(args).output().expect_code(0);
+            if wanted(&output) {
+                return output;
+            }
+            assert!(Instant::now() < deadline, "{output}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// The ids of all containers that this sandbox has had.
@@ -147,11 +254,26 @@ impl Sandbox {
 
     /// The processes inside the sandbox's containers, by the host's ids.
     pub fn contained_processes(&self) -> Vec<i32> {
-        procfs::contained_processes(&self.ids.seen())
+        let mut processes = procfs::contained_processes(&self.ids.seen());
+        processes.extend(self.user.iter().flat_map(User::processes));
+        processes
+    }
+
+    /// Waits until there are so many processes inside the containers.
+    ///
+    /// # Panics
+    /// When there are not within a minute.
+    #[track_caller]
+    pub fn wait_for_processes(&self, count: usize) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while self.contained_processes().len() != count {
+            assert!(Instant::now() < deadline, "{:?}", self.contained_processes());
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// The processes that this sandbox has started, and theirs that kept the environment.
-    pub(crate) fn started_processes(&self) -> Vec<i32> {
+    pub fn started_processes(&self) -> Vec<i32> {
         procfs::processes_with(&format!("{MARKER}={}", self.path().display()))
     }
 
@@ -207,5 +329,13 @@ impl Drop for Sandbox {
         if let Some(directory) = self.directory.take() {
             eprintln!("kept {}, where this is mounted: {mounts:?}", directory.keep().display());
         }
+    }
+}
+
+/// The option for no network, where none is among the others.
+pub fn without_network(options: &[&str]) -> &'static [&'static str] {
+    match options.iter().any(|option| option.starts_with("--net")) {
+        true => &[],
+        false => &["--network", "none"],
     }
 }

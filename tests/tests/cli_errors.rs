@@ -117,11 +117,13 @@ fn a_name_in_use_is_refused_and_free_again_afterwards() {
 #[ignore = "needs root: runs containers"]
 fn one_of_many_gets_a_name() {
     let sandbox = Sandbox::new();
-    let args = ["--name", "web", "--network", "none", "alpine", "sleep", "1"];
-    let running: Vec<_> = (0..6).map(|_| sandbox.spawn(args)).collect();
+    // The one that gets it has it until all have asked.
+    let args = ["run", "-d", "--name", "web", "--network", "none", "alpine", "sleep", "600"];
+    let running: Vec<_> = (0..6).map(|_| sandbox.minidock(args).spawn()).collect();
     let mut codes: Vec<i32> = running.into_iter().map(|one| one.wait().code()).collect();
     codes.sort_unstable();
     assert_eq!(codes, [0, 125, 125, 125, 125, 125]);
+    sandbox.minidock(["rm", "-f", "web"]).output().expect_code(0);
     sandbox.assert_clean();
 }
 

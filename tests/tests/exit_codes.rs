@@ -78,7 +78,7 @@ fn a_tree_of_processes_ends_with_its_first() {
     let sandbox = Sandbox::new();
     let script = "(setsid sleep 60 &) ; (trap '' TERM HUP INT; sleep 60) & sleep 0.2; exit 3";
     sandbox.sh(&[], script).expect_code(3);
-    assert_eq!(sandbox.contained_processes(), []);
+    assert!(sandbox.contained_processes().is_empty());
     sandbox.assert_clean();
 }
 
@@ -103,7 +103,7 @@ fn output_that_is_lost_is_told() {
     let mut shell = std::process::Command::new("sh");
     shell.args(["-c", "exec \"$@\" >/dev/full", "sh"]).arg(minidock_tests::binary());
     shell.arg("--root").arg(sandbox.root()).arg("--state").arg(sandbox.state());
-    shell.args(["run", "--net", "none", "alpine", "echo", "x"]);
+    shell.args(["run", "--rm", "--net", "none", "alpine", "echo", "x"]);
     let output = sandbox.invocation(shell).output().expect_code(125);
     assert!(output.stderr.contains("no space left on device"), "{output}");
     sandbox.assert_clean();

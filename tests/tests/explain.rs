@@ -113,6 +113,7 @@ mod host_tools {
         strace.arg("--root").arg(sandbox.root()).arg("--state").arg(sandbox.state());
         strace.args([
             "run",
+            "--rm",
             "--explain=json",
             "--net",
             "none",

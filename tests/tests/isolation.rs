@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use minidock_tests::Sandbox;
 
@@ -112,6 +113,33 @@ fn what_belongs_to_the_host_cannot_be_written() {
 
 #[test]
 #[ignore = "needs root: runs containers"]
+fn the_engine_is_no_program_of_a_container() {
+    let sandbox = Sandbox::new();
+    let bin = sandbox.path().join("bin");
+    fs::create_dir(&bin).unwrap();
+    std::os::unix::fs::symlink("/proc/self/exe", bin.join("link")).unwrap();
+    fs::write(bin.join("script"), "#!/proc/self/exe --version\n").unwrap();
+    fs::set_permissions(bin.join("script"), fs::Permissions::from_mode(0o755)).unwrap();
+    let volume = format!("{}:/opt", bin.display());
+    for options in [&[][..], &["--init"], &["-u", "nobody"], &["--userns", "auto"]] {
+        for program in ["/opt/link", "/opt/script"] {
+            let mut arguments = vec!["--network", "none", "-v", &volume];
+            arguments.extend(options);
+            arguments.extend(["alpine", program, "--version"]);
+            let output = sandbox.run(arguments).expect_code(126);
+            assert!(output.stderr.contains("leads through a magic link of /proc"), "{output}");
+            assert_eq!(output.stdout, "");
+        }
+    }
+    // PID 1 would be the engine, and this a key to its file.
+    let output = sandbox.sh(&["--init", "--cap-add", "SYS_PTRACE"], "true").expect_code(125);
+    assert!(output.stderr.contains("the engine's own file"), "{output}");
+    sandbox.sh(&["--init", "--cap-add", "SYS_PTRACE", "--userns", "auto"], "true").expect_code(0);
+    sandbox.assert_clean();
+}
+
+#[test]
+#[ignore = "needs root: runs containers"]
 fn what_tells_of_the_host_is_masked() {
     let sandbox = Sandbox::new();
     let script = "for f in kcore keys timer_list latency_stats sched_debug; do \
@@ -176,7 +204,7 @@ fn a_directory_that_the_caller_has_open_is_out_of_reach() {
         shell.args(["-c", "exec 9<\"$0\"; exec \"$@\""]).arg(&host);
         shell.arg(minidock_tests::binary()).arg("--root").arg(sandbox.root());
         shell.arg("--state").arg(sandbox.state());
-        shell.args(["run", "--net", "none", "-w", directory, "alpine", "pwd"]);
+        shell.args(["run", "--rm", "--net", "none", "-w", directory, "alpine", "pwd"]);
         let output = sandbox.invocation(shell).output().expect_code(125);
         assert!(output.stderr.contains(directory), "{output}");
     }
@@ -207,7 +235,7 @@ fn a_file_of_the_caller_s_as_a_stream_stays_the_caller_s() {
         .arg(&file)
         .arg(minidock_tests::binary());
     shell.arg("--root").arg(sandbox.root()).arg("--state").arg(sandbox.state());
-    shell.args(["run", "--net", "none", "-i", "alpine", "sh", "-c", script]);
+    shell.args(["run", "--rm", "--net", "none", "-i", "alpine", "sh", "-c", script]);
     let output = sandbox.invocation(shell).output().expect_code(0);
     assert_eq!(output.stdout, "text\n", "{output}");
     assert_eq!(fs::read_to_string(&file).unwrap(), "text\n");

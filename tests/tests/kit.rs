@@ -42,10 +42,11 @@ fn a_running_program_takes_signals_and_input() {
     cat.wait_for_output("one\n");
     assert_eq!(cat.wait().expect_code(0).stdout, "one\n");
 
-    let script = "trap 'exit 42' INT; echo ready; for i in $(seq 1200); do sleep 0.05; done";
+    // Not SIGINT: whoever starts the tests may ignore it, and a shell cannot trap it then.
+    let script = "trap 'exit 42' USR1; echo ready; for i in $(seq 1200); do sleep 0.05; done";
     let mut trap = sh(script).spawn();
     trap.wait_for_output("ready");
-    trap.signal(Signal::SIGINT);
+    trap.signal(Signal::SIGUSR1);
     trap.wait().expect_code(42);
 }
 
@@ -118,8 +119,8 @@ fn everything_that_is_planted_is_found() {
 
     let cgroup = planted_cgroup(&id);
     fs::create_dir(&cgroup).unwrap();
-    fs::create_dir_all(sandbox.state().join("names")).unwrap();
-    fs::write(sandbox.state().join("names/web"), &id).unwrap();
+    fs::create_dir_all(sandbox.root().join("names")).unwrap();
+    fs::write(sandbox.root().join("names/web"), &id).unwrap();
     fs::create_dir(sandbox.state().join("net")).unwrap();
     let leases = sandbox.state().join("net/minidock0.leases");
     fs::write(&leases, format!("next 172.29.0.3\n172.29.0.2 {id}\n")).unwrap();
@@ -150,7 +151,7 @@ fn everything_that_is_planted_is_found() {
         format!("cgroup: {}", cgroup.display()),
         "link: stray0".to_owned(),
         format!("lease: 172.29.0.2 {id} in {}", leases.display()),
-        format!("state: {}", sandbox.state().join("names/web").display()),
+        format!("name: {}", sandbox.root().join("names/web").display()),
         format!("container directory: {}", directory.display()),
         format!("process: {pid} sleep 60 "),
     ];

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::fs;
+
 use minidock_tests::Sandbox;
 
 #[test]
@@ -137,4 +139,33 @@ fn a_processor_that_does_not_exist_is_refused() {
         assert!(output.stderr.starts_with("minidock: "), "{output}");
     }
     sandbox.assert_clean();
+}
+
+#[test]
+#[ignore = "needs root: runs containers"]
+fn threaded_groups_below_a_container_s_are_removed() {
+    let sandbox = Sandbox::new();
+    for killed in [false, true] {
+        let mut running = sandbox.prepare_sh(&["-i"], "echo ready; read -r _").open_stdin().spawn();
+        running.wait_for_output("ready");
+        // Only v2 has them.
+        for group in sandbox.cgroup_directories() {
+            let threads = group.join("threads");
+            if group.join("cgroup.type").exists() {
+                fs::create_dir(&threads).unwrap();
+                fs::write(threads.join("cgroup.type"), "threaded").unwrap();
+                assert!(fs::read_to_string(threads.join("cgroup.procs")).is_err());
+            }
+        }
+        if killed {
+            running.kill();
+            running.wait();
+            let output = sandbox.sh(&[], "true").expect_code(0);
+            assert_eq!(output.stderr, "", "{output}");
+        } else {
+            let output = running.wait().expect_code(1);
+            assert_eq!(output.stderr, "", "{output}");
+        }
+        sandbox.assert_clean();
+    }
 }

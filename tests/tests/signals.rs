@@ -2,7 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use minidock_tests::{Running, Sandbox};
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use minidock_tests::{HeldUp, Running, Sandbox};
 use nix::sys::signal::Signal;
 
 /// A container whose command does something on a signal.
@@ -104,6 +110,70 @@ fn a_second_signal_does_not_stop_the_clean_up() {
         // A signal that comes after all is undone may still be what ends the engine.
         drop(running.wait());
         assert_eq!(sandbox.contained_processes(), Vec::<i32>::new());
+        sandbox.assert_clean();
+    }
+}
+
+#[test]
+#[ignore = "needs root: runs containers"]
+fn a_start_that_is_held_up_can_be_interrupted() {
+    for (signal, code) in [
+        (Signal::SIGINT, 130),
+        (Signal::SIGTERM, 143),
+        (Signal::SIGHUP, 129),
+        (Signal::SIGQUIT, 131),
+    ] {
+        let sandbox = Sandbox::new();
+        let programs = sandbox.path().join("programs");
+        fs::create_dir(&programs).unwrap();
+        let program = programs.join("program");
+        fs::copy(sandbox.alpine().join("bin/busybox"), &program).unwrap();
+        let held_up = HeldUp::new(&program);
+        let volume = format!("{}:/programs", programs.display());
+        let running = sandbox.spawn(["-v", &volume, "alpine", "/programs/program", "true"]);
+        held_up.wait_for_somebody();
+        // This one would be the program's.
+        running.signal(Signal::SIGUSR1);
+        running.signal(signal);
+        let output = running.wait().expect_code(code);
+        let message = format!("minidock: the start was interrupted by {signal}\n");
+        assert_eq!(output.stderr, message);
+        sandbox.assert_clean();
+    }
+}
+
+#[test]
+#[ignore = "needs root: runs containers"]
+fn signals_that_the_caller_ignores_do_not_disturb_the_command() {
+    let sandbox = Sandbox::new();
+    let script = "trap 'echo disturbed' HUP INT; trap 'exit 3' TERM; echo ready; \
+                  for i in $(seq 1200); do sleep 0.05; done";
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' HUP INT; exec \"$@\"", "sh"]).arg(minidock_tests::binary());
+    shell.arg("--root").arg(sandbox.root()).arg("--state").arg(sandbox.state());
+    shell.args(["run", "--rm", "--net", "none", "alpine", "sh", "-c", script]);
+    let mut running = sandbox.invocation(shell).spawn();
+    running.wait_for_output("ready");
+    // Signals with lower numbers are delivered first.
+    for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM] {
+        running.signal(signal);
+    }
+    let output = running.wait().expect_code(3);
+    assert_eq!(output.stdout, "ready\n", "{output}");
+    sandbox.assert_clean();
+}
+
+#[test]
+#[ignore = "needs root: runs containers"]
+fn a_request_to_end_is_lost_at_no_moment() {
+    let sandbox = Sandbox::new();
+    for delay in 0..40 {
+        let running = sandbox.spawn(["--init", "alpine", "sleep", "60"]);
+        thread::sleep(Duration::from_millis(delay));
+        running.signal(Signal::SIGTERM);
+        let status = running.wait().status;
+        // Before there is anything to clean up the signal ends the engine itself.
+        assert!(status.code() == Some(143) || status.signal() == Some(15), "{delay}: {status}");
         sandbox.assert_clean();
     }
 }

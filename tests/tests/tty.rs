@@ -25,11 +25,14 @@ fn the_size_is_right_before_the_first_byte() {
 #[ignore = "needs root: runs containers"]
 fn a_change_of_size_arrives() {
     let sandbox = Sandbox::new();
-    let script = "trap 'stty size' WINCH; echo ready; for i in $(seq 1200); do sleep 0.05; done";
+    let script = "trap 'stty size; exit 0' WINCH; echo ready; \
+                  for i in $(seq 1200); do sleep 0.05; done; exit 1";
     let mut terminal = terminal(&sandbox, script);
     terminal.read_until("ready");
     terminal.resize(40, 140);
     terminal.read_until("40 140");
+    assert_eq!(terminal.wait(), 0);
+    sandbox.assert_clean();
 }
 
 #[test]
@@ -125,7 +128,7 @@ fn a_container_whose_terminal_nobody_reads_ends() {
     let mut shell = std::process::Command::new("sh");
     shell.args(["-c", "\"$@\" | head -1", "sh"]).arg(minidock_tests::binary());
     shell.arg("--root").arg(sandbox.root()).arg("--state").arg(sandbox.state());
-    shell.args(["run", "--net", "none", "-t", "alpine", "yes"]);
+    shell.args(["run", "--rm", "--net", "none", "-t", "alpine", "yes"]);
     let output = sandbox.invocation(shell).output().expect_code(0);
     assert!(output.stdout.starts_with('y'), "{output}");
     sandbox.assert_clean();
@@ -148,5 +151,21 @@ fn a_program_that_does_not_read_holds_up_neither_signals_nor_the_end() {
     }
     assert_eq!(terminal.wait(), 137);
     assert!(terminal.is_restored());
+    sandbox.assert_clean();
+}
+
+#[test]
+#[ignore = "needs root: runs containers"]
+fn a_terminal_that_was_closed_can_be_opened_again() {
+    let sandbox = Sandbox::new();
+    let script = "exec 0<&- 1>&- 2>&-; sleep 0.3; exec >/dev/console; echo one; \
+                  exec >&-; sleep 0.3; exec <>/dev/tty >&0; echo two; read -r line; echo $line; \
+                  exec <&- >&-; sleep 0.3; exit 4";
+    let mut terminal = terminal(&sandbox, script);
+    terminal.read_until("one\r\n");
+    terminal.read_until("two\r\n");
+    terminal.send("three\r");
+    terminal.read_until("three\r\nthree\r\n");
+    assert_eq!(terminal.wait(), 4);
     sandbox.assert_clean();
 }

@@ -111,6 +111,27 @@ fn a_privileged_container_may_what_the_caller_may() {
 
 #[test]
 #[ignore = "needs root: runs containers"]
+fn a_hardened_container_has_less_of_everything() {
+    let sandbox = Sandbox::new();
+    let script = "grep -E '^(CapBnd|NoNewPrivs)' /proc/self/status; touch /etc/x || echo closed; \
+                  read -r _ root _ < /proc/self/uid_map; [ $root -gt 0 ] && echo nobody";
+    let output = sandbox.sh(&["--hardened"], script).expect_code(0);
+    assert_eq!(output.stderr, "touch: /etc/x: Read-only file system\n");
+    let expected = "CapBnd:\t00000000800405fb\nNoNewPrivs:\t1\nclosed\nnobody";
+    assert_eq!(output.text(), expected, "{output}");
+    // What is said otherwise holds.
+    let options = ["--hardened", "--userns", "host", "--cap-add", "NET_RAW", "--tmpfs", "/tmp"];
+    let script = "grep CapBnd /proc/self/status; touch /tmp/x; cat /proc/self/uid_map";
+    let output = sandbox.sh(&options, script).expect_code(0);
+    assert!(output.text().starts_with("CapBnd:\t00000000800425fb\n"), "{output}");
+    assert!(output.text().ends_with("0          0 4294967295"), "{output}");
+    let output = sandbox.sh(&["--hardened", "--privileged"], "true").expect_code(125);
+    assert!(output.stderr.contains("--hardened and --privileged are opposites"), "{output}");
+    sandbox.assert_clean();
+}
+
+#[test]
+#[ignore = "needs root: runs containers"]
 fn no_new_privileges_is_set_when_asked_for() {
     assert_eq!(status(&[], "NoNewPrivs"), "0");
     assert_eq!(status(&["--security-opt", "no-new-privileges"], "NoNewPrivs"), "1");

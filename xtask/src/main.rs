@@ -8,6 +8,7 @@ mod bench;
 mod debian;
 mod dist;
 mod fetch;
+mod fuzz;
 mod process;
 mod rootfs;
 mod tally;
@@ -38,9 +39,11 @@ enum Command {
     Test(test::Arguments),
     /// What continuous integration runs: the same as `test`
     Ci(test::Arguments),
+    /// Run the fuzz targets, each for a while
+    Fuzz(fuzz::Arguments),
     /// Measure the start of a container beside other runtimes
     Bench(bench::Arguments),
-    /// Build the static binary into target/dist
+    /// Build the static binary into target/dist, with its man pages and completions
     Dist,
 }
 
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Command::TestVm(arguments) => vm::run(&arguments),
         Command::Tidy => tidy::run(),
         Command::Test(arguments) | Command::Ci(arguments) => test::run(&arguments),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Dist => dist::run(),
     };

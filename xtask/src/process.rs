@@ -38,15 +38,45 @@ pub(crate) fn is_root() -> bool {
 /// The cargo that started us, run from the workspace's root.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // These describe xtask itself and would make cargo believe that other crates changed.
+    forget_xtask(&mut command);
+    command.current_dir(workspace());
+    command
+}
+
+/// Takes away what describes xtask itself: cargo would believe that other crates changed.
+fn forget_xtask(command: &mut Command) {
     for (name, _) in env::vars_os() {
         let name = name.to_string_lossy();
         if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
             command.env_remove(name.as_ref());
         }
     }
-    command.current_dir(workspace());
-    command
+}
+
+/// Takes away all that the cargo that started us has set: another toolchain is to find its own.
+pub(crate) fn outside_of_cargo(command: &mut Command) {
+    forget_xtask(command);
+    for name in ["CARGO", "RUSTUP_TOOLCHAIN", "RUSTC", "RUSTDOC", "LD_LIBRARY_PATH"] {
+        command.env_remove(name);
+    }
+}
+
+/// A program that cargo installs, at this `name@version`: the one in PATH, or else one below
+/// `target`, built if need be.
+pub(crate) fn installed(program: &str, version: &str) -> Result<PathBuf> {
+    if let Some(found) = which(program) {
+        return Ok(found);
+    }
+    let tools = target().join("tools");
+    let place = tools.join("bin").join(program);
+    if !place.exists() {
+        println!("{program} is missing: building it below {}", tools.display());
+        // Building it takes far longer than it will run for.
+        let mut install = cargo();
+        install.args(["install", "--locked", "--quiet", "--debug", version, "--root"]).arg(&tools);
+        run(&mut install)?;
+    }
+    Ok(place)
 }
 
 /// The command as a person would type it.

@@ -1,6 +1,7 @@
 //! `test`: everything that must hold, in one command; `ci` is the same.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -40,6 +41,8 @@ struct Ended {
 struct Progress {
     /// Tests that the run without privileges left out.
     left_out: u64,
+    /// The layout of control groups that this host has, once the privileged tests ran on it.
+    layout: Option<&'static str>,
 }
 
 type Stage = (&'static str, fn(&mut Progress) -> Result<Outcome>);
@@ -61,7 +64,9 @@ const STAGES: [Stage; 9] = [
     ("tests", unprivileged),
     ("doc tests", |_| doc_tests()),
     ("privileged tests", privileged),
-    ("virtual machines", |_| vm::execute(&vm::Arguments::default()).and_then(tested)),
+    ("virtual machines", |progress| {
+        vm::execute(&vm::Arguments::without(progress.layout)).and_then(tested)
+    }),
 ];
 
 /// Runs the command.
@@ -135,14 +140,17 @@ fn tested(tally: Tally) -> Result<Outcome> {
     Ok(Outcome::Tested(tally))
 }
 
+/// Licences and sources of all dependencies, by cargo-deny: installed below `target` if need be.
 fn deny() -> Result<Outcome> {
-    if process::which("cargo-deny").is_none() {
-        return Ok(Outcome::Skipped("cargo-deny is not installed"));
-    }
-    held(cargo(&["deny", "check", "bans", "licenses", "sources"]))
+    let mut check = Command::new(process::installed("cargo-deny", "cargo-deny@0.20.2")?);
+    check.args(["check", "bans", "licenses", "sources"]).current_dir(process::workspace());
+    held(check)
 }
 
 const TARGETS: [&str; 6] = ["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"];
+
+/// The module of tests that run nowhere but in the virtual machines.
+const VM_ONLY: &str = "vm_only::";
 
 fn unprivileged(progress: &mut Progress) -> Result<Outcome> {
     // Some tests run the binary or an example, which `cargo test` builds only by the way.
@@ -158,27 +166,60 @@ fn doc_tests() -> Result<Outcome> {
     tested(tally)
 }
 
-/// Runs exactly those tests that the run without privileges has ignored.
+/// How many of the ignored tests are only for the virtual machines.
+fn only_in_vm() -> Result<u64> {
+    let mut list = cargo(&TARGETS);
+    list.args(["--quiet", "--", "--list", "--ignored", VM_ONLY]);
+    let text = process::output(&mut list)?;
+    Ok(text.lines().filter(|line| line.ends_with(": test")).count() as u64)
+}
+
+/// Runs exactly those tests that the run without privileges has ignored, but for those of the
+/// virtual machines.
 fn privileged(progress: &mut Progress) -> Result<Outcome> {
     if !process::is_root() {
         println!("{} tests need root: run this with sudo", progress.left_out);
         return Ok(Outcome::Skipped("not root"));
     }
-    for (program, package) in [("strace", "strace"), ("ip", "iproute2"), ("unshare", "util-linux")]
-    {
+    let programs = [
+        ("strace", "strace"),
+        ("ip", "iproute2"),
+        ("nft", "nftables"),
+        ("unshare", "util-linux"),
+        ("newuidmap", "uidmap"),
+        ("pasta", "passt"),
+        ("slirp4netns", "slirp4netns"),
+    ];
+    for (program, package) in programs {
         debian::ensure_program(program, package)?;
     }
     let store = process::target().join("test-store");
     rootfs::ensure(&store)?;
+    let failpoints = process::target().join("failpoints");
+    let mut build = cargo(&["build", "--package", "minidock", "--features", "failpoints"]);
+    process::run(build.arg("--quiet").arg("--target-dir").arg(&failpoints))?;
     let mut tests = cargo(&TARGETS);
-    tests.args(["--", "--ignored"]);
+    tests.args(["--", "--ignored", "--skip", VM_ONLY]);
+    tests.env("MINIDOCK_FAILPOINTS_BIN", failpoints.join("debug/minidock"));
     tests.env("MINIDOCK_TEST_STORE", store);
     tests.env("MINIDOCK_BIN", process::target().join("debug/minidock"));
     let tally = counted(&mut tests)?;
     let ran = tally.passed + tally.failed;
-    let expected = progress.left_out;
+    let expected = progress.left_out - only_in_vm()?;
     ensure!(ran == expected, "{expected} tests need root, but {ran} of them ran");
+    progress.layout = Some(layout());
     tested(tally)
+}
+
+/// The host's layout of control groups, `cgroups(7)`, by the name that the virtual machines have
+/// for it.
+fn layout() -> &'static str {
+    let mounted = |path: &str| Path::new(path).join("cgroup.controllers").exists();
+    match (mounted("/sys/fs/cgroup"), mounted("/sys/fs/cgroup/unified")) {
+        (true, _) => "v2",
+        (false, true) => "hybrid",
+        (false, false) => "v1",
+    }
 }
 
 /// Runs libtest executables by cargo, with their output shown, and adds up their counts.

@@ -163,8 +163,10 @@ fn a_limit_without_its_controller_is_refused() {
     ] {
         assert!(matches!(refused(limits), Error::ControllerAbsent { .. }));
     }
-    let none = Plan::new(&Hierarchies::default(), None, "c1", &Limits::default());
-    assert!(matches!(none, Err(Error::NoHierarchy)));
+    let none = |limits| Plan::new(&Hierarchies::default(), None, "c1", limits);
+    let pids = Limits { pids: Some(Bound::At(1)), ..Limits::default() };
+    assert!(matches!(none(&pids), Err(Error::NoHierarchy)));
+    assert_eq!(none(&Limits::default()).unwrap().directories(), Vec::<PathBuf>::new());
 }
 
 #[test]

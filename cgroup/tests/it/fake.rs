@@ -278,3 +278,28 @@ fn a_freeze_that_cannot_be_followed_is_thawed() {
     assert!(matches!(error, Error::Parse { .. }), "{error}");
     assert_eq!(fake.text("minidock/c1/cgroup.freeze"), "0");
 }
+
+#[test]
+fn a_caller_without_privileges_gets_what_is_delegated_to_it() {
+    let fake = FakeV2::new("memory pids");
+    let mounts = format!("9 1 0:26 / {} rw - cgroup2 cgroup2 rw\n", fake.root.path().display());
+    let found = |own: &str| {
+        let all = Hierarchies::parse(&mounts, &format!("0::{own}\n"));
+        all.with_v2_controllers("cpu memory pids").delegated().unwrap()
+    };
+    fs::create_dir_all(fake.path("user/app/self")).unwrap();
+    assert_eq!(found("/user/app/self").mode(), Mode::None, "nothing is delegated");
+    fake.file("user/app/cgroup.procs", "");
+    fake.file("user/app/cgroup.controllers", "memory pids\n");
+    fake.file("user/app/cgroup.subtree_control", "memory\n");
+    let delegated = found("/user/app/self");
+    let plan = Plan::new(&delegated, None, "c1", &memory(8192)).unwrap();
+    assert_eq!(plan.directories(), [fake.path("user/app/minidock/c1")]);
+    let enabled: Vec<_> = plan.settings().iter().filter(|s| s.value == "+memory").collect();
+    let enabled: Vec<_> = enabled.iter().map(|setting| setting.file.clone()).collect();
+    let below = ["user/app", "user/app/minidock"].map(|group| fake.path(group));
+    assert_eq!(enabled, below.map(|group| group.join("cgroup.subtree_control")));
+    let cpus = Limits { cpu_shares: Some(512), ..Limits::default() };
+    let refused = Plan::new(&delegated, None, "c1", &cpus);
+    assert!(matches!(refused, Err(Error::ControllerAbsent { .. })), "{refused:?}");
+}

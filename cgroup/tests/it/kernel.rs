@@ -103,7 +103,9 @@ fn frozen_processes_stand_still_and_thawed_ones_go_on() {
         user_time.parse::<u64>().unwrap()
     };
     eventually("the loop runs", || ticks() > 2);
+    assert!(!group.cgroup.is_frozen().unwrap());
     group.cgroup.freeze(10 * SECOND).unwrap();
+    assert!(group.cgroup.is_frozen().unwrap());
     let frozen_at = ticks();
     thread::sleep(Duration::from_millis(100));
     assert_eq!(ticks(), frozen_at);

@@ -55,9 +55,6 @@ pub(super) struct ProcessArgs {
     /// Choose among an image's platforms, such as linux/amd64
     #[arg(long, value_name = "PLATFORM")]
     platform: Option<String>,
-    /// Remove the container when it ends; always so
-    #[arg(long)]
-    rm: bool,
     /// Print no progress of a pull; always so
     #[arg(short, long)]
     quiet: bool,
@@ -65,7 +62,7 @@ pub(super) struct ProcessArgs {
 
 impl ProcessArgs {
     pub(super) fn fill(self, options: &mut RunOptions, caller: &Caller) -> Result<(), Problem> {
-        options.env = self.variables(caller)?;
+        options.env = variables(&self.env_file, &self.env, caller)?;
         options.interactive = self.interactive;
         options.tty = self.tty;
         options.init = self.init;
@@ -80,27 +77,31 @@ impl ProcessArgs {
         options.platform = given(self.platform);
         Ok(())
     }
+}
 
-    /// Those of files come first, so that `-e` has the last word. A name that the caller has no
-    /// value for removes the variable with `-e`, and means nothing in a file.
-    fn variables(&self, caller: &Caller) -> Result<Vec<String>, Problem> {
-        let mut variables = Vec::new();
-        for file in &self.env_file {
-            let failed = |error| Problem::Value("env-file", file.clone(), error);
-            for variable in env::read_file(file).map_err(failed)? {
-                variables.extend(resolve(variable, caller).map_err(failed)?);
-            }
+/// Those of files come first, so that `-e` has the last word. A name that the caller has no
+/// value for removes the variable with `-e`, and means nothing in a file.
+pub(crate) fn variables(
+    files: &[String],
+    given: &[Variable],
+    caller: &Caller,
+) -> Result<Vec<String>, Problem> {
+    let mut variables = Vec::new();
+    for file in files {
+        let failed = |error| Problem::Value("env-file", file.clone(), error);
+        for variable in env::read_file(file).map_err(failed)? {
+            variables.extend(resolve(variable, caller).map_err(failed)?);
         }
-        for variable in &self.env {
-            let name = match variable {
-                Variable::Set(text) | Variable::Copied(text) => text,
-            };
-            let failed = |error| Problem::Value("env", name.clone(), error);
-            let resolved = resolve(variable.clone(), caller).map_err(failed)?;
-            variables.push(resolved.unwrap_or_else(|| name.clone()));
-        }
-        Ok(variables)
     }
+    for variable in given {
+        let name = match variable {
+            Variable::Set(text) | Variable::Copied(text) => text,
+        };
+        let failed = |error| Problem::Value("env", name.clone(), error);
+        let resolved = resolve(variable.clone(), caller).map_err(failed)?;
+        variables.push(resolved.unwrap_or_else(|| name.clone()));
+    }
+    Ok(variables)
 }
 
 fn resolve(variable: Variable, caller: &Caller) -> Result<Option<String>, ValueError> {

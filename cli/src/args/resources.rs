@@ -5,10 +5,9 @@ use super::given;
 use crate::values::size::{bytes, bytes_or_unlimited};
 use crate::values::{integer, limits, unsigned};
 
-/// Limits.
+/// Limits that can be changed while a container runs, too.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Resources")]
-pub(super) struct ResourceArgs {
+pub(crate) struct LimitArgs {
     /// Limit the memory
     #[arg(short, long, value_name = "BYTES", value_parser = bytes)]
     memory: Option<u64>,
@@ -42,6 +41,34 @@ pub(super) struct ResourceArgs {
     /// Weigh the disk traffic against others, 10 to 1000
     #[arg(long, value_name = "WEIGHT", value_parser = limits::blkio_weight)]
     blkio_weight: Option<u16>,
+}
+
+impl LimitArgs {
+    /// Docker takes 0 for "no limit of its own", and for "as it is" where there is one.
+    pub(crate) fn resources(self) -> Resources {
+        Resources {
+            memory: self.memory.filter(|bytes| *bytes > 0),
+            memory_swap: self.memory_swap.filter(|bytes| *bytes != 0),
+            memory_reservation: self.memory_reservation.filter(|bytes| *bytes > 0),
+            cpus: self.cpus.filter(|cpus| *cpus > 0.0),
+            cpu_quota: self.cpu_quota.filter(|quota| *quota != 0),
+            cpu_period: self.cpu_period.filter(|period| *period > 0),
+            cpu_shares: self.cpu_shares.filter(|shares| *shares > 0),
+            cpuset_cpus: given(self.cpuset_cpus),
+            cpuset_mems: given(self.cpuset_mems),
+            pids: self.pids_limit.map(|limit| if limit > 0 { limit } else { -1 }),
+            blkio_weight: self.blkio_weight.filter(|weight| *weight > 0),
+            throttles: Vec::new(),
+        }
+    }
+}
+
+/// Limits.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Resources")]
+pub(super) struct ResourceArgs {
+    #[command(flatten)]
+    limits: LimitArgs,
     /// Limit reading from a device, in bytes a second
     #[arg(long, value_name = "DEVICE:RATE", value_parser = limits::read_bytes)]
     device_read_bps: Vec<ThrottleRequest>,
@@ -69,7 +96,6 @@ pub(super) struct ResourceArgs {
 }
 
 impl ResourceArgs {
-    /// Docker takes 0 for "no limit of its own".
     pub(super) fn fill(self, options: &mut RunOptions) {
         let throttles = [
             self.device_read_bps,
@@ -77,20 +103,8 @@ impl ResourceArgs {
             self.device_read_iops,
             self.device_write_iops,
         ];
-        options.resources = Resources {
-            memory: self.memory.filter(|bytes| *bytes > 0),
-            memory_swap: self.memory_swap.filter(|bytes| *bytes != 0),
-            memory_reservation: self.memory_reservation.filter(|bytes| *bytes > 0),
-            cpus: self.cpus.filter(|cpus| *cpus > 0.0),
-            cpu_quota: self.cpu_quota.filter(|quota| *quota != 0),
-            cpu_period: self.cpu_period.filter(|period| *period > 0),
-            cpu_shares: self.cpu_shares.filter(|shares| *shares > 0),
-            cpuset_cpus: given(self.cpuset_cpus),
-            cpuset_mems: given(self.cpuset_mems),
-            pids: self.pids_limit.map(|limit| if limit > 0 { limit } else { -1 }),
-            blkio_weight: self.blkio_weight.filter(|weight| *weight > 0),
-            throttles: throttles.into_iter().flatten().collect(),
-        };
+        let throttles = throttles.into_iter().flatten().collect();
+        options.resources = Resources { throttles, ..self.limits.resources() };
         options.oom_score_adj = self.oom_score_adj;
         options.ulimits = self.ulimit;
         if let Some(bytes) = self.shm_size.filter(|bytes| *bytes > 0) {

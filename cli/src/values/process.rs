@@ -1,6 +1,6 @@
 //! What a container's process is.
 
-use minidock_engine::{Explain, PullPolicy};
+use minidock_engine::{Explain, PullPolicy, RestartPolicy};
 
 use super::{ValueError, is_restricted_name};
 
@@ -33,6 +33,45 @@ pub(crate) fn pull(text: &str) -> Result<PullPolicy, ValueError> {
         _ => Err(ValueError::new(format!(
             "invalid pull option: '{text}': must be one of \"always\", \"missing\" or \"never\""
         ))),
+    }
+}
+
+/// `--restart`.
+pub(crate) fn restart(text: &str) -> Result<RestartPolicy, ValueError> {
+    let (name, count) = match text.split_once(':') {
+        Some((name, count)) => (name, Some(count)),
+        None => (text, None),
+    };
+    match (name, count) {
+        ("" | "no", None) => Ok(RestartPolicy::No),
+        ("always", None) => Ok(RestartPolicy::Always),
+        ("unless-stopped", None) => Ok(RestartPolicy::UnlessStopped),
+        ("on-failure", None) => Ok(RestartPolicy::OnFailure(0)),
+        ("on-failure", Some(count)) => match count.parse() {
+            Ok(count) => Ok(RestartPolicy::OnFailure(count)),
+            Err(_) => Err(ValueError::new("maximum retry count must be an integer")),
+        },
+        ("no" | "always" | "unless-stopped", Some(_)) => Err(ValueError::new(
+            "maximum retry count cannot be used with restart policy 'no', 'always' or 'unless-stopped'",
+        )),
+        _ => Err(ValueError::new(format!(
+            "unknown policy '{name}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'"
+        ))),
+    }
+}
+
+/// A signal by name or number.
+pub(crate) fn signal(text: &str) -> Result<i32, ValueError> {
+    let unknown = || ValueError::new(format!("invalid signal: {text}"));
+    minidock_engine::signal_number(text).ok_or_else(unknown)
+}
+
+/// `--label`; without a value it is empty.
+pub(crate) fn label(text: &str) -> Result<(String, String), ValueError> {
+    let (key, value) = text.split_once('=').unwrap_or((text, ""));
+    match key.is_empty() {
+        true => Err(ValueError::new(format!("invalid label '{text}': empty name"))),
+        false => Ok((key.to_owned(), value.to_owned())),
     }
 }
 

@@ -1,17 +1,25 @@
 //! Privileges, kernel settings and devices.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::PathBuf;
 
-use minidock_engine::DeviceRequest;
+use minidock_engine::{DeviceRequest, UserNamespace};
 
-use super::{ValueError, boolean};
+use super::{ValueError, boolean, in_words};
 
 /// What a `--security-opt` asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum SecurityOption {
     /// Whether new privileges are ruled out.
     NoNewPrivileges(bool),
-    /// No filter of system calls, no profile, no label: there is none in any case.
+    /// docker's default profile of system calls.
+    DefaultSystemCalls,
+    /// No filter of system calls.
+    AllSystemCalls,
+    /// The profile of system calls in this file.
+    SystemCalls(String),
+    /// No AppArmor profile, no label: there is none in any case.
     Unconfined,
 }
 
@@ -24,13 +32,41 @@ pub(crate) fn security_option(text: &str) -> Result<SecurityOption, ValueError> 
         ("no-new-privileges", value) => boolean(value)
             .map(SecurityOption::NoNewPrivileges)
             .map_err(|_| ValueError::new(format!("invalid --security-opt: {text:?}"))),
-        ("seccomp" | "apparmor", "unconfined") | ("label", "disable") => {
-            Ok(SecurityOption::Unconfined)
-        }
+        ("seccomp", "unconfined") => Ok(SecurityOption::AllSystemCalls),
+        ("seccomp", "builtin") => Ok(SecurityOption::DefaultSystemCalls),
+        ("seccomp", file) if !file.is_empty() => Ok(SecurityOption::SystemCalls(file.to_owned())),
+        ("apparmor", "unconfined") | ("label", "disable") => Ok(SecurityOption::Unconfined),
         _ => Err(ValueError::new(
-            "only no-new-privileges[=BOOLEAN], seccomp=unconfined, apparmor=unconfined and \
-             label=disable are supported",
+            "only no-new-privileges[=BOOLEAN], seccomp=unconfined, seccomp=FILE, \
+             apparmor=unconfined and label=disable are supported",
         )),
+    }
+}
+
+/// Far more than any profile has; an endless file is not read to its end.
+const LARGEST_PROFILE: u64 = 4 << 20;
+
+/// Reads a profile of system calls. It may be a pipe.
+pub(crate) fn profile(path: &str) -> Result<Vec<u8>, ValueError> {
+    let failed = |why: &str| {
+        ValueError::new(format!("opening seccomp profile ({path}) failed: open {path}: {why}"))
+    };
+    let mut contents = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(LARGEST_PROFILE + 1).read_to_end(&mut contents))
+        .map_err(|error| failed(&in_words(&error)))?;
+    match contents.len() as u64 > LARGEST_PROFILE {
+        true => Err(failed("larger than 4 MiB")),
+        false => Ok(contents),
+    }
+}
+
+/// `--userns`.
+pub(crate) fn user_namespace(text: &str) -> Result<UserNamespace, ValueError> {
+    match text {
+        "" | "host" => Ok(UserNamespace::Host),
+        "auto" => Ok(UserNamespace::Auto),
+        _ => Err(ValueError::new("invalid USER mode: it is one of host and auto")),
     }
 }
 
@@ -97,9 +133,9 @@ mod tests {
 
     #[test]
     fn security_options() {
-        use SecurityOption::{NoNewPrivileges, Unconfined};
-        let reason = "only no-new-privileges[=BOOLEAN], seccomp=unconfined, apparmor=unconfined \
-                      and label=disable are supported";
+        use SecurityOption::*;
+        let reason = "only no-new-privileges[=BOOLEAN], seccomp=unconfined, seccomp=FILE, \
+                      apparmor=unconfined and label=disable are supported";
         check(
             security_option,
             &[
@@ -109,7 +145,9 @@ mod tests {
                 ("no-new-privileges=1", NoNewPrivileges(true)),
                 ("no-new-privileges=False", NoNewPrivileges(false)),
                 ("no-new-privileges:0", NoNewPrivileges(false)),
-                ("seccomp=unconfined", Unconfined),
+                ("seccomp=unconfined", AllSystemCalls),
+                ("seccomp=builtin", DefaultSystemCalls),
+                ("seccomp=/profile.json", SystemCalls("/profile.json".to_owned())),
                 ("apparmor=unconfined", Unconfined),
                 ("apparmor:unconfined", Unconfined),
                 ("label=disable", Unconfined),
@@ -118,8 +156,7 @@ mod tests {
             &[
                 ("foo", reason),
                 ("seccomp", reason),
-                ("seccomp=builtin", reason),
-                ("seccomp=/profile.json", reason),
+                ("seccomp=", reason),
                 ("apparmor=docker-default", reason),
                 ("label=type:container_t", reason),
                 ("systempaths=unconfined", reason),
@@ -127,6 +164,16 @@ mod tests {
                 ("no-new-privileges=", "invalid --security-opt: \"no-new-privileges=\""),
                 ("", reason),
             ],
+        );
+    }
+
+    #[test]
+    fn user_namespaces() {
+        let reason = "invalid USER mode: it is one of host and auto";
+        check(
+            user_namespace,
+            &[("host", UserNamespace::Host), ("auto", UserNamespace::Auto)],
+            &[("container:x", reason), ("Auto", reason)],
         );
     }
 

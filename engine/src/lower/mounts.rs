@@ -3,29 +3,31 @@ use std::path::Path;
 use minidock_fs::{
     Devices, MountAttr, Node, NodeKind, Overlay, Propagation, ScratchFile, Source, Step,
 };
-use oci_spec::runtime::{Linux, LinuxDevice, LinuxDeviceType, Mount};
+use oci_spec::runtime::{Linux, LinuxDevice, LinuxDeviceType, LinuxIdMapping, Mount};
 
 use super::Facts;
 use crate::Error;
+use crate::plan::Tree;
 use crate::spec::Container;
 
 /// Names in a container's directory.
-pub(super) const UPPER: &str = "upper";
-pub(super) const WORK: &str = "work";
+pub(crate) const UPPER: &str = "upper";
+pub(crate) const WORK: &str = "work";
 
 pub(super) fn lower(
     container: &Container,
     linux: &Linux,
     cgroup: &minidock_cgroup::Plan,
     facts: &Facts<'_>,
-) -> Result<Vec<Step>, Error> {
+) -> Result<(Vec<Step>, Vec<Tree>), Error> {
     let mut steps = vec![propagation(container), scratch(container, facts.state)?];
-    steps.push(root(container)?);
+    let mut trees = Trees { mapped: container.mapped, all: Vec::new() };
+    steps.push(root(container, facts.state, &mut trees)?);
     for mount in container.spec.mounts().iter().flatten() {
-        steps.extend(lower_mount(mount, cgroup)?);
+        steps.extend(lower_mount(mount, cgroup, &mut trees)?);
         // A bind over /dev is the caller's own; nodes are made only on the engine's tmpfs.
         if mount.destination() == "/dev" && mount.typ().as_deref() == Some("tmpfs") {
-            steps.push(devices(linux)?);
+            steps.extend(devices(linux)?);
         }
     }
     for file in &container.files {
@@ -43,7 +45,36 @@ pub(super) fn lower(
         steps.push(Step::root_read_only());
     }
     steps.push(Step::pivot_root());
-    Ok(steps)
+    Ok((steps, trees.all))
+}
+
+/// The mounts of the host that the container gets, prepared by the parent when their ids are
+/// mapped, and otherwise looked up by the child.
+#[derive(Debug, Default)]
+pub(crate) struct Trees {
+    mapped: bool,
+    all: Vec<Tree>,
+}
+
+impl Trees {
+    /// The index of a further tree.
+    fn add(&mut self, tree: Tree) -> usize {
+        self.all.push(tree);
+        self.all.len() - 1
+    }
+
+    fn source(
+        &mut self,
+        source: &Path,
+        recursive: bool,
+        propagation: Option<Propagation>,
+    ) -> Source {
+        if !self.mapped {
+            return Source::Host(source.to_owned());
+        }
+        let propagation = propagation.unwrap_or(Propagation::Private);
+        Source::Tree(self.add(Tree::Bind { source: source.to_owned(), recursive, propagation }))
+    }
 }
 
 /// Private, unless a bind is to show what the host mounts later: it is cloned from this tree.
@@ -64,34 +95,43 @@ fn scratch(container: &Container, at: &Path) -> Result<Step, Error> {
     Ok(Step::scratch(at, files.collect())?)
 }
 
-fn root(container: &Container) -> Result<Step, Error> {
+fn root(container: &Container, state: &Path, trees: &mut Trees) -> Result<Step, Error> {
     let root = container.spec.root().as_ref();
     let root = root.ok_or_else(|| Error::new("root: missing from the specification"))?.path();
     if !container.overlay {
-        return Ok(Step::root_bind(root, false)?);
+        return match trees.source(root, false, None) {
+            Source::Tree(index) => Ok(Step::root_tree(index)),
+            _ => Ok(Step::root_bind(root, false)?),
+        };
     }
-    Ok(Step::root_overlay(&Overlay {
+    let overlay = Overlay {
         lower: vec![root.clone()],
         upper: container.directory.join(UPPER),
         work: container.directory.join(WORK),
-        // The layer ends with the container: it need not survive a power cut.
-        volatile: true,
-        userxattr: false,
-    })?)
+        // A layer that ends with the container need not survive a power cut.
+        volatile: container.transient,
+        // The xattrs of root are out of reach in a user namespace.
+        userxattr: container.rootless,
+    };
+    if trees.mapped {
+        let at = state.to_owned();
+        return Ok(Step::root_tree(trees.add(Tree::Overlay { overlay, at })));
+    }
+    Ok(Step::root_overlay(&overlay)?)
 }
 
 /// The options of one mount, by what they are for.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Options<'a> {
-    attr: MountAttr,
-    propagation: Option<Propagation>,
-    bind: bool,
-    recursive: bool,
-    data: Vec<(&'a str, Option<&'a str>)>,
+pub(crate) struct Options<'a> {
+    pub(crate) attr: MountAttr,
+    pub(crate) propagation: Option<Propagation>,
+    pub(crate) bind: bool,
+    pub(crate) recursive: bool,
+    pub(crate) data: Vec<(&'a str, Option<&'a str>)>,
 }
 
 impl<'a> Options<'a> {
-    fn parse(options: &'a [String]) -> Self {
+    pub(crate) fn parse(options: &'a [String]) -> Self {
         let mut parsed = Self::default();
         for option in options {
             match option.as_str() {
@@ -99,7 +139,13 @@ impl<'a> Options<'a> {
                 "suid" => parsed.attr.remove(MountAttr::NOSUID),
                 "dev" => parsed.attr.remove(MountAttr::NODEV),
                 "exec" => parsed.attr.remove(MountAttr::NOEXEC),
-                "relatime" | "defaults" => {}
+                "defaults" => {}
+                // One setting: the kernel refuses two values, and as in mount(8) the last one
+                // counts. relatime, the kernel's default, has no bit.
+                "noatime" | "strictatime" | "relatime" => {
+                    parsed.attr.remove(MountAttr::NOATIME | MountAttr::STRICTATIME);
+                    parsed.attr.insert(MountAttr::from_option(option).unwrap_or_default());
+                }
                 "bind" => parsed.bind = true,
                 "rbind" => (parsed.bind, parsed.recursive) = (true, true),
                 "private" | "rprivate" => parsed.propagation = Some(Propagation::Private),
@@ -115,19 +161,38 @@ impl<'a> Options<'a> {
         }
         parsed
     }
+
+    /// Refuses what a mount of this type would leave out without a word.
+    fn check(&self, target: &Path, typ: &str) -> Result<(), Error> {
+        let without_data = matches!(typ, "bind" | "cgroup");
+        let what = match self.data.first() {
+            Some((option, _)) if without_data => format!("the option {option:?}"),
+            _ if self.bind && typ == "cgroup" => "the option \"bind\"".to_owned(),
+            _ if self.propagation.is_some() && typ != "bind" => "propagation".to_owned(),
+            _ => return Ok(()),
+        };
+        let target = target.display();
+        Err(Error::new(format!("mounts: {what} of {target} does nothing for the type {typ:?}")))
+    }
 }
 
-fn lower_mount(mount: &Mount, cgroup: &minidock_cgroup::Plan) -> Result<Vec<Step>, Error> {
+pub(crate) fn lower_mount(
+    mount: &Mount,
+    cgroup: &minidock_cgroup::Plan,
+    trees: &mut Trees,
+) -> Result<Vec<Step>, Error> {
     let target = mount.destination();
     let options = Options::parse(mount.options().as_deref().unwrap_or_default());
     let source = mount.source().as_deref().unwrap_or(Path::new("none"));
     let typ = mount.typ().as_deref().unwrap_or("none");
+    let bind = typ == "bind" || (options.bind && typ != "cgroup");
+    options.check(target, if bind { "bind" } else { typ })?;
     if typ == "cgroup" {
         return cgroups(target, options.attr, cgroup);
     }
-    if options.bind || typ == "bind" {
-        let source = Source::Host(source.to_owned());
+    if bind {
         let Options { attr, recursive, propagation, .. } = options;
+        let source = trees.source(source, recursive, propagation);
         return Ok(vec![Step::bind(&source, target, recursive, attr, propagation)?]);
     }
     let source = source.to_string_lossy();
@@ -177,7 +242,7 @@ fn cgroups(
     Ok(steps)
 }
 
-fn devices(linux: &Linux) -> Result<Step, Error> {
+fn devices(linux: &Linux) -> Result<Vec<Step>, Error> {
     let mut devices = Devices::standard();
     devices.links.push(("/dev/core".into(), "/proc/kcore".into()));
     for device in linux.devices().iter().flatten() {
@@ -185,7 +250,13 @@ fn devices(linux: &Linux) -> Result<Step, Error> {
         devices.nodes.retain(|other| other.path != node.path);
         devices.nodes.push(node);
     }
-    Ok(Step::dev_nodes(&devices)?)
+    let none: &[LinuxIdMapping] = &[];
+    if linux.uid_mappings().as_deref().unwrap_or(none).is_empty() {
+        return Ok(vec![Step::dev_nodes(&devices)?]);
+    }
+    // In a user namespace no device can be made.
+    let nodes = std::mem::take(&mut devices.nodes);
+    Ok(vec![Step::dev_bind(&nodes)?, Step::dev_nodes(&devices)?])
 }
 
 fn node(device: &LinuxDevice) -> Result<Node, Error> {
@@ -235,5 +306,34 @@ mod tests {
                 data: vec![("mode", Some("755")), ("newinstance", None)],
             }
         );
+    }
+
+    fn words(options: &[&str]) -> Vec<String> {
+        options.iter().map(|option| (*option).to_owned()).collect()
+    }
+
+    #[test]
+    fn of_two_access_times_the_last_one_counts() {
+        for (options, attr) in [
+            (["noatime", "strictatime"], MountAttr::STRICTATIME),
+            (["strictatime", "noatime"], MountAttr::NOATIME),
+            (["noatime", "relatime"], MountAttr::empty()),
+        ] {
+            assert_eq!(Options::parse(&words(&options)).attr, attr, "{options:?}");
+        }
+    }
+
+    #[test]
+    fn an_option_without_effect_is_refused() {
+        let check =
+            |typ: &str, option: &str| Options::parse(&words(&[option])).check(Path::new("/x"), typ);
+        for (typ, option) in
+            [("bind", "rro"), ("cgroup", "size=1m"), ("cgroup", "bind"), ("tmpfs", "rslave")]
+        {
+            assert!(check(typ, option).is_err(), "{typ} {option}");
+        }
+        for (typ, option) in [("bind", "rslave"), ("tmpfs", "size=1m"), ("cgroup", "ro")] {
+            assert!(check(typ, option).is_ok(), "{typ} {option}");
+        }
     }
 }

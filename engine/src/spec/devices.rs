@@ -30,8 +30,13 @@ const STANDARD: [(i64, Option<i64>); 9] = [
     (136, None),
 ];
 
-pub(super) fn describe(options: &RunOptions) -> Result<Devices, Error> {
+/// Without root no rules can be set, and none are needed: a user namespace has no nodes but those
+/// that it is given.
+pub(super) fn describe(options: &RunOptions, rootless: bool) -> Result<Devices, Error> {
     let mut nodes = Vec::new();
+    if rootless {
+        return Ok(Devices { nodes: given(options)?, rules: Vec::new() });
+    }
     if options.privileged {
         every_node(Path::new("/dev"), &mut nodes)?;
         return Ok(Devices {
@@ -57,6 +62,19 @@ pub(super) fn describe(options: &RunOptions) -> Result<Devices, Error> {
         nodes.extend(found);
     }
     Ok(Devices { nodes, rules })
+}
+
+fn given(options: &RunOptions) -> Result<Vec<LinuxDevice>, Error> {
+    let mut nodes = Vec::new();
+    for request in &options.devices {
+        if request.access != "rwm" {
+            let (access, device) = (&request.access, request.host.display());
+            return Err(Error::new(format!("cannot allow only '{access}' of the device {device}"))
+                .hint("without root a device is given as a whole: leave the access out"));
+        }
+        nodes.extend(requested(request)?);
+    }
+    Ok(nodes)
 }
 
 fn rule(

@@ -23,17 +23,7 @@ pub(super) fn describe(
     root: &Path,
     directory: &Path,
 ) -> Result<(Vec<Mount>, Vec<Volume>), Error> {
-    let image_volumes = config.volumes().clone().unwrap_or_default();
-    let anonymous = image_volumes
-        .into_iter()
-        .filter(|path| !options.mounts.iter().any(|mount| same(&mount.target, path)))
-        .map(|path| MountRequest {
-            source: MountSource::Volume { name: None },
-            target: path,
-            read_only: false,
-            propagation: None,
-        });
-    let requests: Vec<MountRequest> = options.mounts.iter().cloned().chain(anonymous).collect();
+    let requests = requests(options, config);
     check(&requests)?;
     let mut mounts: Vec<Mount> = defaults(options)?
         .into_iter()
@@ -48,6 +38,34 @@ pub(super) fn describe(
     // The engine's own before the caller's at the same depth: a sort keeps their order.
     mounts.sort_by_key(|mount| mount.destination().components().count());
     Ok((mounts, volumes))
+}
+
+/// What the caller asks for, and the image's volumes where that is nothing.
+pub(super) fn requests(options: &RunOptions, config: &Config) -> Vec<MountRequest> {
+    let image_volumes = config.volumes().clone().unwrap_or_default();
+    let anonymous = image_volumes
+        .into_iter()
+        .filter(|path| !options.mounts.iter().any(|mount| same(&mount.target, path)))
+        .map(|path| MountRequest {
+            source: MountSource::Volume { name: None },
+            target: path,
+            read_only: false,
+            propagation: None,
+        });
+    options.mounts.iter().cloned().chain(anonymous).collect()
+}
+
+/// The files of a volume. An anonymous one goes by its place among the mounts.
+pub(super) fn volume(
+    name: Option<&str>,
+    root: &Path,
+    directory: &Path,
+    index: usize,
+) -> Result<PathBuf, Error> {
+    Ok(match name {
+        Some(name) => root.join("volumes").join(volume_name(name)?).join("_data"),
+        None => directory.join("volumes").join(index.to_string()),
+    })
 }
 
 fn same(target: &str, other: impl AsRef<Path>) -> bool {
@@ -137,10 +155,7 @@ fn user_mount(
             (path.clone(), bind_source(path, *create)?)
         }
         MountSource::Volume { name } => {
-            let path = match name {
-                Some(name) => root.join("volumes").join(volume_name(name)?).join("_data"),
-                None => directory.join("volumes").join(index.to_string()),
-            };
+            let path = self::volume(name.as_deref(), root, directory, index)?;
             options.push("rbind".to_owned());
             (path.clone(), Some(Volume { path, private: true }))
         }

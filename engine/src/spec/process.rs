@@ -1,7 +1,9 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use minidock_sec::{Caps, Clamped, Rlimit, user};
+use minidock_fs::Root;
+use minidock_ns::IdMaps;
+use minidock_sec::{Caps, Clamped, MAX_ID, Rlimit, user};
 use oci_spec::image::Config;
 use oci_spec::runtime::{
     BoxBuilder, Capability, LinuxCapabilities, LinuxCapabilitiesBuilder, PosixRlimit,
@@ -9,7 +11,7 @@ use oci_spec::runtime::{
 };
 
 use crate::host::Host;
-use crate::{Error, NetworkMode, RunOptions};
+use crate::{Error, RunOptions};
 
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -22,11 +24,11 @@ const OPEN_FILES: (u64, u64) = (1024, 524_288);
 pub(super) fn describe(
     options: &RunOptions,
     config: &Config,
-    tree: &Path,
+    root: &Root,
     (hostname, host): (&str, &Host),
     warnings: &mut Vec<String>,
 ) -> Result<Process, Error> {
-    let user = find_user(options, config, tree)?;
+    let user = find_user(options, config, root)?;
     let mut process = ProcessBuilder::default()
         .terminal(options.tty)
         .user(
@@ -40,7 +42,7 @@ pub(super) fn describe(
         .args(arguments(options, config)?)
         .env(environment(options, config, hostname, &user.home.to_string_lossy())?)
         .cwd(working_directory(options, config)?)
-        .capabilities(capabilities(options, host)?)
+        .capabilities(capabilities(bounding(options, host)?, user.uid)?)
         .rlimits(rlimits(options, host, warnings)?)
         .no_new_privileges(options.no_new_privileges)
         .oom_score_adj(oom_score_adj(options, host, warnings))
@@ -54,9 +56,8 @@ pub(super) fn describe(
 }
 
 /// `-u` or the image's user, with the names of the image's own passwd and group files.
-fn find_user(options: &RunOptions, config: &Config, tree: &Path) -> Result<user::User, Error> {
+fn find_user(options: &RunOptions, config: &Config, root: &Root) -> Result<user::User, Error> {
     let user = options.user.as_deref().or(config.user().as_deref()).unwrap_or_default();
-    let root = minidock_fs::Root::open(tree)?;
     let read = |path: &str| match root.lookup(Path::new(path))? {
         Some(_) => Ok(root.read_file(Path::new(path), ACCOUNTS_LIMIT)?),
         None => Ok::<_, Error>(Vec::new()),
@@ -129,9 +130,28 @@ fn working_directory(options: &RunOptions, config: &Config) -> Result<String, Er
     )))
 }
 
-fn capabilities(options: &RunOptions, host: &Host) -> Result<LinuxCapabilities, Error> {
-    let RunOptions { cap_add, cap_drop, privileged, .. } = options;
-    let caps = Caps::from_flags(cap_add, cap_drop, *privileged, host.capabilities)?;
+/// The most that a process of the container can have.
+pub(super) fn bounding(options: &RunOptions, host: &Host) -> Result<Caps, Error> {
+    let RunOptions { cap_add, cap_drop, privileged, hardened, .. } = options;
+    let default = if *hardened { Caps::HARDENED } else { Caps::DOCKER_DEFAULT };
+    match privileged {
+        true => Ok(host.capabilities),
+        false => Ok(Caps::from_flags(default, cap_add, cap_drop, host.capabilities)?),
+    }
+}
+
+/// The init is a copy of the engine: whoever may trace it gets at the engine's own file by
+/// `/proc/1/exe`. In a user namespace that belongs to nobody there.
+pub(super) fn check_init(options: &RunOptions, caps: Caps, host: &Host) -> Result<(), Error> {
+    let open = options.init && caps.contains(Caps::SYS_PTRACE);
+    if !open || options.privileged || host.ids.is_some() {
+        return Ok(());
+    }
+    Err(Error::new("--init with CAP_SYS_PTRACE would hand the engine's own file to the container")
+        .hint("add --userns auto, or leave one of them out"))
+}
+
+fn capabilities(caps: Caps, uid: u32) -> Result<LinuxCapabilities, Error> {
     let set: HashSet<Capability> = caps
         .iter_names()
         .map(|(name, _)| {
@@ -139,11 +159,14 @@ fn capabilities(options: &RunOptions, host: &Host) -> Result<LinuxCapabilities, 
                 .map_err(|_| Error::new(format!("the capability {name} is not known to OCI")))
         })
         .collect::<Result<_, _>>()?;
+    // The exec takes them from every user but root anyway; without them neither the exec itself nor
+    // an init can do what the user may not.
+    let held = if uid == 0 { set.clone() } else { HashSet::new() };
     // Inheritable and ambient capabilities would survive the exec of any program by any user.
     Ok(LinuxCapabilitiesBuilder::default()
-        .bounding(set.clone())
-        .permitted(set.clone())
-        .effective(set)
+        .bounding(set)
+        .permitted(held.clone())
+        .effective(held)
         .inheritable(HashSet::new())
         .ambient(HashSet::new())
         .build()?)
@@ -169,8 +192,7 @@ fn rlimits(
     limits
         .into_iter()
         .map(|limit| {
-            let (limit, clamped) =
-                limit.clamp(host.hard_limit(limit.resource)?, host.may_raise_limits);
+            let (limit, clamped) = limit.clamp(host.hard_limit(limit.resource)?, host.may_raise());
             warnings.extend(clamped.map(|Clamped { wanted, given }| {
                 format!(
                     "--ulimit {}={}:{} needs CAP_SYS_RESOURCE: {}:{} is used",
@@ -190,7 +212,7 @@ fn rlimits(
 /// Nobody may become a less likely victim of the OOM killer than whoever starts it.
 fn oom_score_adj(options: &RunOptions, host: &Host, warnings: &mut Vec<String>) -> i32 {
     let wanted = options.oom_score_adj.unwrap_or(0);
-    if host.may_raise_limits || wanted >= host.oom_score_adj {
+    if host.may_raise() || wanted >= host.oom_score_adj {
         return wanted;
     }
     if options.oom_score_adj.is_some() {
@@ -203,11 +225,19 @@ fn oom_score_adj(options: &RunOptions, host: &Host, warnings: &mut Vec<String>) 
 }
 
 /// Only what belongs to the container's own namespaces may be set: anything else is the host's.
-pub(super) fn sysctls(options: &RunOptions) -> Result<HashMap<String, String>, Error> {
-    let own_network = options.network != NetworkMode::Host;
+pub(super) fn sysctls(
+    options: &RunOptions,
+    ids: Option<&IdMaps>,
+) -> Result<HashMap<String, String>, Error> {
+    let own_network = options.network().is_own();
     let mut settings = HashMap::new();
     if own_network {
-        settings.insert("net.ipv4.ping_group_range".to_owned(), "0 2147483647".to_owned());
+        // All groups: those that the user namespace has.
+        let last = match ids.and_then(|maps| maps.groups.first()) {
+            Some(map) => map.inside + (map.count - 1),
+            None => MAX_ID,
+        };
+        settings.insert("net.ipv4.ping_group_range".to_owned(), format!("0 {last}"));
         settings.insert("net.ipv4.ip_unprivileged_port_start".to_owned(), "0".to_owned());
     }
     for (name, value) in &options.sysctls {

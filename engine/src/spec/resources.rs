@@ -21,17 +21,21 @@ const LEAST_MEMORY: u64 = 512 << 10;
 pub(super) fn describe(
     options: &RunOptions,
     devices: Vec<LinuxDeviceCgroup>,
+    rootless: bool,
 ) -> Result<LinuxResources, Error> {
     let wanted = &options.resources;
     let pids = match wanted.pids {
-        None => DEFAULT_PIDS,
+        // It is not asked for, and the caller may have no control group to set it in.
+        None => (!rootless).then_some(DEFAULT_PIDS),
         // Docker's 0 is "as many as the host allows" too.
-        Some(0) => -1,
-        Some(limit) => limit,
+        Some(0) => Some(-1),
+        limit => limit,
     };
-    let builder = LinuxResourcesBuilder::default()
-        .devices(devices)
-        .pids(LinuxPidsBuilder::default().limit(pids).build()?);
+    let builder = LinuxResourcesBuilder::default().devices(devices);
+    let builder = match pids {
+        Some(pids) => builder.pids(LinuxPidsBuilder::default().limit(pids).build()?),
+        None => builder,
+    };
     let builder = memory(wanted)?.into_iter().fold(builder, LinuxResourcesBuilder::memory);
     let builder = cpu(wanted)?.into_iter().fold(builder, LinuxResourcesBuilder::cpu);
     let builder = block_io(wanted)?.into_iter().fold(builder, LinuxResourcesBuilder::block_io);

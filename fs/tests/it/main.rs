@@ -15,3 +15,4 @@ mod removal;
 mod roots;
 #[allow(unsafe_code)]
 mod sys;
+mod trees;

@@ -4,14 +4,16 @@ use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use minidock_net::{Leases, LinkName, Mac, Op, Session, Side, loopback_up};
+use minidock_net::{Family, Leases, LinkName, Mac, Op, Pool, Session, Setting, Side, loopback_up};
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, recv, sendto,
     setsockopt, socket, sockopt::ReceiveTimeout,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 
-use crate::namespace::{bridge, container, container_ops, inside, isolated, name, new_namespace};
+use crate::namespace::{
+    bridge, container, container_ops, inside, isolated, name, new_namespace, veth,
+};
 
 /// Longer than anything takes; it only bounds a failing test.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -70,8 +72,8 @@ fn two_containers_and_the_host_reach_one_another() {
     let directory = tempfile::tempdir().unwrap();
     isolated(|| {
         let bridge = bridge("br0", "10.9.0.1/24", directory.path());
-        let one = container("one", &bridge, "10.9.0.2/24");
-        let two = container("two", &bridge, "10.9.0.3/24");
+        let one = container("one", &bridge, &["10.9.0.2/24"]);
+        let two = container("two", &bridge, &["10.9.0.3/24"]);
         let listen = |address: &str| TcpListener::bind((address, 0)).unwrap();
         let in_one = inside(&one, || listen("10.9.0.2"));
         talk(&in_one, |to| inside(&two, || connect(to)));
@@ -93,7 +95,7 @@ fn a_container_gets_what_its_plan_says() {
         bridge.mtu = 1400;
         let namespace = new_namespace();
         let session = Session::new(Some(namespace)).unwrap();
-        let mut ops = container_ops("one", &bridge, "10.9.0.2/24".parse().unwrap());
+        let mut ops = container_ops("one", &bridge, &["10.9.0.2/24"]);
         if let Op::Veth(veth) = &mut ops[1] {
             veth.mtu = 1300;
         }
@@ -113,16 +115,21 @@ fn a_container_gets_what_its_plan_says() {
         let eth0 = &links[1];
         assert_eq!(eth0.mac, Some(Mac([2, 0x42, 10, 9, 0, 2])));
         assert_eq!(eth0.mtu, 1300);
+        assert_eq!((eth0.peer, port.peer), (Some(port.index), Some(eth0.index)));
+        assert_eq!((links[0].peer, made.peer), (None, None));
         let addresses = session.addresses(Side::Container).unwrap();
-        let on_eth0: Vec<_> = addresses.iter().filter(|found| found.link == eth0.index).collect();
+        let on_eth0: Vec<_> = addresses
+            .iter()
+            .filter(|found| found.link == eth0.index && found.address.family() == Family::V4)
+            .collect();
         assert_eq!(on_eth0.len(), 1);
         assert_eq!(on_eth0[0].address.to_string(), "10.9.0.2/24");
         let routes = session.routes(Side::Container).unwrap();
-        assert!(
-            routes
-                .iter()
-                .any(|route| { route.destination.prefix() == 0 && route.link == Some(eth0.index) })
-        );
+        let default = routes.iter().find(|route| route.destination.prefix() == 0).unwrap();
+        let gateway = bridge.addresses[0].address();
+        assert_eq!((default.link, default.gateway), (Some(eth0.index), Some(gateway)));
+        let direct = routes.iter().find(|route| route.destination.prefix() == 24).unwrap();
+        assert_eq!((direct.link, direct.gateway), (Some(eth0.index), None));
     });
 }
 
@@ -132,7 +139,7 @@ fn the_pair_goes_with_its_namespace() {
     let directory = tempfile::tempdir().unwrap();
     isolated(|| {
         let bridge = bridge("br0", "10.9.0.1/24", directory.path());
-        let namespace = container("one", &bridge, "10.9.0.2/24");
+        let namespace = container("one", &bridge, &["10.9.0.2/24"]);
         let session = Session::new(None).unwrap();
         assert!(session.link(&LinkName::veth("one")).unwrap().is_some());
         drop(namespace);
@@ -157,9 +164,10 @@ fn sixteen_containers_at_once_get_their_networks() {
         let bridge = bridge("br0", "10.9.0.1/24", directory.path());
         let start = |number: usize| {
             let id = format!("container-{number}");
-            let leases = Leases::open(directory.path().join("leases"), bridge.address).unwrap();
-            let address = leases.allocate(&id).unwrap();
-            (container(&id, &bridge, &address.to_string()), address)
+            let pool = Pool::new(bridge.addresses[0]).unwrap();
+            let leases = Leases::open(directory.path().join("leases"), &[pool]).unwrap();
+            let address = leases.allocate(&id, &[]).unwrap()[0];
+            (container(&id, &bridge, &[&address.to_string()]), address)
         };
         let all: Vec<_> = thread::scope(|scope| {
             let starting: Vec<_> =
@@ -167,7 +175,8 @@ fn sixteen_containers_at_once_get_their_networks() {
             starting.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         for (_, address) in &all {
-            assert!(ping(address.address()), "{address} is silent");
+            let alone = address.address().to_string().parse().unwrap();
+            assert!(ping(alone), "{address} is silent");
         }
     });
 }
@@ -198,37 +207,88 @@ impl Drop for Sleeper {
 #[ignore = "needs root: network namespaces, ip(8), nsenter(1)"]
 fn the_shell_commands_do_the_same() {
     let directory = tempfile::tempdir().unwrap();
-    let ops = |bridge: &_| container_ops("one", bridge, "10.9.0.2/24".parse().unwrap());
+    let wanted = || {
+        let mut bridge = bridge("br$0", "10.9.0.1/24", directory.path());
+        bridge.addresses.push("fd00:9::1/64".parse().unwrap());
+        let mut ops = container_ops("one", &bridge, &["10.9.0.2/24", "fd00:9::2/64"]);
+        let (eth1, side) = (LinkName::eth(1), Side::Container);
+        let mut second = veth("two", &bridge.name, "10.9.0.3/24".parse().unwrap());
+        second.peer = eth1.clone();
+        ops.extend([
+            Op::Port { link: LinkName::veth("one"), hairpin: true, isolated: true },
+            Op::Set { side: Side::Host, setting: Setting::RouteLocalnet(bridge.name), value: 1 },
+            Op::Set { side, setting: Setting::AcceptRa(LinkName::container()), value: 0 },
+            Op::Veth(second),
+            Op::DeleteLink(eth1.clone()),
+            Op::DeleteLink(eth1),
+        ]);
+        ops
+    };
+    let settings = |session: &Session, ops: &[Op]| {
+        let set = ops.iter().filter_map(|op| match op {
+            Op::Set { side, setting, .. } => Some(session.setting(*side, setting).unwrap()),
+            _ => None,
+        });
+        set.collect::<Vec<_>>()
+    };
+    let port = || {
+        let shown =
+            Command::new("ip").args(["-d", "link", "show", "type", "bridge_slave"]).output();
+        let shown = String::from_utf8(shown.unwrap().stdout).unwrap();
+        let switch =
+            |word: &str| shown.split_once(word).and_then(|(_, rest)| rest.split(' ').next());
+        [" hairpin ", " isolated "].map(|word| switch(word).map(str::to_owned))
+    };
+    // Link-local addresses come when the kernel is ready.
+    let chosen = |text: &String| !text.starts_with("fe80:");
     let facts = |session: &Session| {
         [Side::Host, Side::Container].map(|side| {
             let links = session.links(side).unwrap().into_iter().map(|link| {
                 // What the kernel gives a pair's host end by chance.
                 let mac = link.mac.filter(|_| link.name != LinkName::veth("one"));
-                (link.name, link.kind, mac, link.mtu, link.up, link.controller.is_some())
+                (
+                    link.name,
+                    link.kind,
+                    mac,
+                    link.mtu,
+                    link.up,
+                    link.controller.is_some(),
+                    link.alias,
+                )
             });
-            let addresses = session.addresses(side).unwrap().into_iter().map(|found| found.address);
-            let routes = session.routes(side).unwrap().into_iter().map(|route| route.destination);
-            (links.collect::<Vec<_>>(), addresses.collect::<Vec<_>>(), routes.collect::<Vec<_>>())
+            let addresses =
+                session.addresses(side).unwrap().into_iter().map(|found| found.address.to_string());
+            let routes = session
+                .routes(side)
+                .unwrap()
+                .into_iter()
+                .map(|route| route.destination.to_string());
+            (
+                links.collect::<Vec<_>>(),
+                addresses.filter(chosen).collect::<Vec<_>>(),
+                routes.filter(chosen).collect::<Vec<_>>(),
+            )
         })
     };
     let by_netlink = isolated(|| {
-        let bridge = bridge("br$0", "10.9.0.1/24", directory.path());
-        let session = Session::new(Some(new_namespace())).unwrap();
-        session.run_all(&ops(&bridge)).unwrap();
-        facts(&session)
+        let (session, ops) = (Session::new(Some(new_namespace())).unwrap(), wanted());
+        session.run_all(&ops).unwrap();
+        (facts(&session), settings(&session, &ops), port())
     });
     let by_shell = isolated(|| {
-        let bridge = bridge("br$0", "10.9.0.1/24", directory.path());
-        let namespace = new_namespace();
+        let (namespace, ops) = (new_namespace(), wanted());
         let sleeper = inside(&namespace, || Command::new("sleep").arg("600").spawn().unwrap());
         let sleeper = Sleeper(sleeper);
-        for line in ops(&bridge).iter().flat_map(Op::shell) {
+        for line in ops.iter().flat_map(Op::shell) {
             let mut shell = Command::new("sh");
             shell.args(["-c", &line]).env("PID", sleeper.0.id().to_string());
             assert!(shell.status().unwrap().success(), "{line}");
         }
-        facts(&Session::new(Some(namespace)).unwrap())
+        let session = Session::new(Some(namespace)).unwrap();
+        (facts(&session), settings(&session, &ops), port())
     });
     assert_eq!(by_netlink, by_shell);
-    assert_eq!(name("br$0"), by_shell[0].0[1].0);
+    assert_eq!(name("br$0"), by_shell.0[0].0[1].0);
+    assert_eq!(by_shell.1, [1, 0]);
+    assert_eq!(by_shell.2, [Some("on".to_owned()), Some("on".to_owned())]);
 }

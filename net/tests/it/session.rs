@@ -122,7 +122,7 @@ fn a_deleted_end_takes_the_other_along() {
     let directory = tempfile::tempdir().unwrap();
     isolated(|| {
         let bridge = bridge("br0", "10.9.0.1/24", directory.path());
-        let namespace = container("one", &bridge, "10.9.0.2/24");
+        let namespace = container("one", &bridge, &["10.9.0.2/24"]);
         let session = Session::new(Some(namespace)).unwrap();
         let host = LinkName::veth("one");
         assert!(session.delete_link(&host).unwrap());

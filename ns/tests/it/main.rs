@@ -5,7 +5,10 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd};
 
-use minidock_ns::{Command, Error, Event, ExitStatus, Gate, IdMap, IdMaps, Namespaces, join};
+use minidock_ns::{
+    Child, Command, Error, Event, ExitStatus, Gate, IdMap, IdMaps, Namespaces, Process, join,
+    user_namespace,
+};
 
 /// The identity of a namespace: the target of /proc/…/ns/NAME.
 fn identity(path: &str) -> String {
@@ -131,9 +134,24 @@ fn the_host_name_changes_inside_only() {
 fn id_maps_hold_before_the_program_starts() {
     let map = |count| vec![IdMap { inside: 0, outside: 100_000, count }];
     let maps = IdMaps { users: map(10), groups: map(10), deny_setgroups: false };
-    shell("grep Sig /proc/self/status >&2").status().unwrap();
     let status = shell("grep -q '100000 *10$' /proc/self/uid_map").id_maps(maps).status().unwrap();
     assert_eq!(status, ExitStatus::Exited(0));
+}
+
+#[test]
+#[ignore = "needs root: maps ids that are not its own"]
+fn a_user_namespace_needs_no_process() {
+    let map = vec![IdMap { inside: 0, outside: 100_000, count: 10 }];
+    let maps = IdMaps { users: map.clone(), groups: map, deny_setgroups: false };
+    let namespace = user_namespace(&maps).unwrap();
+    let joined = std::process::Command::new("nsenter")
+        .arg(format!("--user=/proc/{}/fd/{}", std::process::id(), namespace.as_raw_fd()))
+        .args(["cat", "/proc/self/uid_map"])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8(joined.stdout).unwrap().trim(), "0     100000         10");
+    let none = IdMaps { users: Vec::new(), groups: Vec::new(), deny_setgroups: false };
+    assert!(matches!(user_namespace(&none), Err(Error::IdMap { .. })));
 }
 
 #[test]
@@ -161,6 +179,76 @@ fn join_enters_the_namespaces_of_a_process() {
     child.kill(libc::SIGKILL).unwrap();
     child.wait().unwrap();
     assert!(join(child.as_fd(), Namespaces::NET).is_err());
+}
+
+/// A process that waits in namespaces of its own.
+fn waiting(namespaces: Namespaces) -> (Child, Process) {
+    let child = Command::new("sleep").arg("60").namespaces(namespaces).spawn().unwrap();
+    let process = Process::open(child.pid()).unwrap().unwrap();
+    (child, process)
+}
+
+#[test]
+#[ignore = "needs root: makes namespaces"]
+fn a_command_joins_all_that_is_foreign_and_stays_a_child_of_its_own() {
+    let namespaces = Namespaces::PID | Namespaces::UTS | Namespaces::NET | Namespaces::IPC;
+    let (first, process) = waiting(namespaces);
+    assert_eq!(process.foreign_namespaces().unwrap(), namespaces);
+    let before = children();
+    // It makes no process of its own: that could fail when the namespace ends, before it is killed.
+    let script = "test $$ != 1 && exec sleep 60";
+    let child = shell(script).join(&process, namespaces).unwrap().spawn().unwrap();
+    for name in ["pid", "uts", "net", "ipc"] {
+        let of = |pid: u32| identity(&format!("/proc/{pid}/ns/{name}"));
+        assert_eq!(of(child.pid()), of(first.pid()), "{name}");
+    }
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.pid())).unwrap();
+    let inside = status.lines().find(|line| line.starts_with("NSpid:")).unwrap();
+    assert_eq!(inside.split_whitespace().count(), 3, "{inside}");
+    assert!(!before.contains(&child.pid().to_string()));
+    // It ends with the namespace, and is waited for like any child.
+    first.kill(libc::SIGKILL).unwrap();
+    assert_eq!(child.wait().unwrap(), ExitStatus::Signaled(9));
+    assert_eq!(first.wait().unwrap(), ExitStatus::Signaled(9));
+    assert!(process.foreign_namespaces().is_err());
+}
+
+#[test]
+#[ignore = "needs root: makes namespaces"]
+fn what_fails_after_a_join_is_told_and_leaves_no_process() {
+    let (first, process) = waiting(Namespaces::PID);
+    let join = |program: &str| Command::new(program).join(&process, Namespaces::PID).unwrap();
+    let error = join("/nonexistent").status().unwrap_err();
+    let Error::Child { step, source } = &error else { panic!("{error:?}") };
+    assert_eq!(
+        (step.as_str(), source.raw_os_error()),
+        ("execute /nonexistent", Some(libc::ENOENT))
+    );
+    assert_eq!(
+        shell("exit 7").join(&process, Namespaces::PID).unwrap().status().unwrap().code(),
+        7
+    );
+    first.kill(libc::SIGKILL).unwrap();
+    first.wait().unwrap();
+    let error = join("/bin/true").status().unwrap_err();
+    let Error::Child { step, source } = &error else { panic!("{error:?}") };
+    assert_eq!(step, "join the namespaces of the process (pid)");
+    assert_eq!(source.raw_os_error(), Some(libc::ESRCH));
+}
+
+#[test]
+#[ignore = "needs root: maps ids that are not its own"]
+fn a_user_namespace_is_joined_with_its_maps() {
+    let map = vec![IdMap { inside: 0, outside: 100_000, count: 10 }];
+    let maps = IdMaps { users: map.clone(), groups: map, deny_setgroups: false };
+    let first = Command::new("sleep").arg("60").id_maps(maps.clone()).spawn().unwrap();
+    let process = Process::open(first.pid()).unwrap().unwrap();
+    assert_eq!(process.foreign_namespaces().unwrap(), Namespaces::USER);
+    assert_eq!(process.id_maps().unwrap(), maps);
+    let check = shell("grep -q '100000 *10$' /proc/self/uid_map");
+    assert!(check.join(&process, Namespaces::USER).unwrap().status().unwrap().success());
+    first.kill(libc::SIGKILL).unwrap();
+    first.wait().unwrap();
 }
 
 #[test]

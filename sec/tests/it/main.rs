@@ -9,6 +9,7 @@ use std::{fs, io, thread};
 
 use minidock_sec::{CapSets, Caps, Credentials, Resource, Rlimit, Step, set_dumpable};
 
+mod seccomp;
 #[allow(unsafe_code)]
 mod sys;
 
@@ -36,7 +37,7 @@ fn apply(steps: &[Step]) -> io::Result<()> {
 }
 
 fn container_caps() -> Caps {
-    Caps::from_flags(&[], &[], false, Caps::available().unwrap()).unwrap()
+    Caps::DOCKER_DEFAULT & Caps::available().unwrap()
 }
 
 fn nobody() -> Credentials {

@@ -77,16 +77,14 @@ pub(super) fn all(binary: &Path, store: &Path, scratch: &Path) -> Result<Vec<Can
         candidate.variants[1].without_unified = true;
         candidate
     };
-    let ours = Candidate::new(
-        "minidock run",
-        &[&[
-            &binary, "--root", &store, "--state", &state, "run", "--rm", "--net", "none", "alpine",
-            "true",
-        ]],
-    );
+    let ours = |name, network| {
+        let before = [&binary, "--root", &store, "--state", &state, "run", "--rm", "--net"];
+        Candidate::new(name, &[&[&before[..], &[network, "alpine", "true"]].concat()])
+    };
     Ok(vec![
         Candidate::new("true on the host", &[&["true"]]),
-        Candidate { ours: true, ..ours },
+        Candidate { ours: true, ..ours("minidock run", "none") },
+        ours("minidock run, bridge", "bridge"),
         Candidate::new(
             "unshare chroot",
             &[&["unshare", "-fpmuin", "chroot", &rootfs, "/bin/true"]],

@@ -1,6 +1,8 @@
-//! `bench`: how long a container that does nothing takes, beside the peers that are installed.
+//! `bench`: how long a container that does nothing takes, beside the peers that are installed, and
+//! what one that goes on takes of the memory.
 
 mod candidates;
+mod monitors;
 mod statistics;
 
 use std::process::{Command, Stdio};
@@ -12,6 +14,7 @@ use serde_json::json;
 
 use crate::{dist, process, rootfs};
 use candidates::Candidate;
+use monitors::Memory;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use statistics::Summary;
@@ -41,6 +44,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     let scratch = tempfile::tempdir().context("cannot make a temporary directory")?;
     let binary = dist::build()?;
+    // The bridge and the firewall of what is measured go with it.
+    unshare(CloneFlags::CLONE_NEWNET).context("cannot leave the host's network namespace")?;
     let (mut ready, mut missing) = (Vec::new(), Vec::new());
     for candidate in candidates::all(&binary, &store, scratch.path())? {
         match choose(candidate) {
@@ -57,10 +62,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     let rows: Vec<_> =
         ready.into_iter().map(|(candidate, times)| (candidate, Summary::of(times))).collect();
+    let memory = monitors::measure(&binary, &store, &scratch.path().join("monitors"))?;
     if arguments.json {
-        print_json(&rows, &missing)
+        print_json(&rows, &missing, &memory)
     } else {
         print_table(&rows, &missing);
+        println!("{}", memory.line());
         Ok(())
     }
 }
@@ -141,7 +148,7 @@ fn print_table(rows: &[(Candidate, Summary)], missing: &[String]) {
     missing.iter().for_each(|line| println!("not measured: {line}"));
 }
 
-fn print_json(rows: &[(Candidate, Summary)], missing: &[String]) -> Result<()> {
+fn print_json(rows: &[(Candidate, Summary)], missing: &[String], memory: &Memory) -> Result<()> {
     let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
     let rows: Vec<_> = rows
         .iter()
@@ -156,7 +163,7 @@ fn print_json(rows: &[(Candidate, Summary)], missing: &[String]) -> Result<()> {
             })
         })
         .collect();
-    let text = serde_json::to_string_pretty(&json!({ "results": rows, "missing": missing }))?;
-    println!("{text}");
+    let all = json!({ "results": rows, "missing": missing, "monitor": memory.json() });
+    println!("{}", serde_json::to_string_pretty(&all)?);
     Ok(())
 }

@@ -25,10 +25,18 @@ const MIRRORS: [&str; 4] = [
 ];
 const DEFAULT_STORE: &str = "/var/lib/minidock";
 
+/// Where `minidock` looks without root.
+fn store_of_user() -> Result<PathBuf> {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let data = variable("XDG_DATA_HOME").map(PathBuf::from);
+    let data = data.or_else(|| Some(PathBuf::from(variable("HOME")?).join(".local/share")));
+    Ok(data.context("neither XDG_DATA_HOME nor HOME is set: choose --root DIR")?.join("minidock"))
+}
+
 /// Arguments of `rootfs`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The image store [default: /var/lib/minidock, which needs root]
+    /// The image store [default: /var/lib/minidock, without root ~/.local/share/minidock]
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
     /// The name of the image in the store
@@ -166,7 +174,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let root = match &arguments.root {
         Some(root) => std::path::absolute(root)?,
         None if process::is_root() => PathBuf::from(DEFAULT_STORE),
-        None => bail!("the store {DEFAULT_STORE} needs root: use sudo, or choose --root DIR"),
+        None => store_of_user()?,
     };
     let store = Store::new(&root, &arguments.name)?;
     let sources = sources(arguments);

@@ -27,13 +27,14 @@ const SISTERS: [(&str, &[&str]); 2] = [
 ];
 
 /// The crates of others that only some folders may use.
-const RESTRICTED: [(&str, &[&str]); 7] = [
+const RESTRICTED: [(&str, &[&str]); 8] = [
     ("anyhow", &["cli", "xtask", "tests"]),
     ("cgroups-rs", &["cgroup"]),
     ("clap", &["cli", "xtask"]),
     ("futures", &["net"]),
     ("oci-spec", &["engine", "image"]),
     ("rtnetlink", &["net"]),
+    ("tar", &["engine", "xtask", "tests"]),
     ("tokio", &["net"]),
 ];
 

@@ -22,6 +22,23 @@ const TESTED: [&str; 7] = [
     "minidock-tests",
 ];
 
+/// What depends on the layout of control groups: folders, and executables in them. The rest is the
+/// same on all layouts, so that one machine is enough.
+pub(super) const ABOUT_CGROUPS: [&str; 12] = [
+    "ns",
+    "cgroup",
+    "tests/detached",
+    "tests/ending",
+    "tests/exec",
+    "tests/isolation",
+    "tests/kit",
+    "tests/limits",
+    "tests/probe",
+    "tests/recovery",
+    "tests/rootless",
+    "tests/usage",
+];
+
 /// Builds all that goes into a machine; without tests for a machine that only has a shell.
 pub(super) fn build(packages: &[String], without_tests: bool) -> Result<Built> {
     println!("building static executables for the virtual machine");
@@ -39,8 +56,17 @@ pub(super) fn build(packages: &[String], without_tests: bool) -> Result<Built> {
     } else {
         None
     };
+    let failpoints = if end_to_end && !without_tests { Some(failpoints()?) } else { None };
     let (tests, examples) = if without_tests { Default::default() } else { tests(packages)? };
-    Ok(Built { init, binary, tests, examples })
+    Ok(Built { init, binary, failpoints, tests, examples })
+}
+
+/// In a target directory of its own: the other binary has the same name.
+fn failpoints() -> Result<PathBuf> {
+    let mut cargo = static_cargo("build");
+    cargo.args(["--package", "minidock", "--bin", "minidock", "--features", "failpoints"]);
+    cargo.arg("--target-dir").arg(process::target().join("failpoints"));
+    one(artifacts(&mut cargo)?, "minidock")
 }
 
 type Executables = Vec<(String, PathBuf)>;

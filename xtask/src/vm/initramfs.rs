@@ -11,9 +11,9 @@ use anyhow::{Context, Result};
 use super::{Built, cpio::Archive, kernel::Kernel};
 use crate::process;
 
-/// Programs of the host that tests use: strace, and the util-linux that `--explain=sh` speaks of,
+/// Programs of the host that tests use: strace, ip and nft, and the util-linux that `--explain=sh` speaks of,
 /// whose namesakes in busybox lack options.
-const TOOLS: [&str; 11] = [
+const TOOLS: [&str; 12] = [
     "strace",
     "chroot",
     "findmnt",
@@ -25,6 +25,7 @@ const TOOLS: [&str; 11] = [
     "umount",
     "pivot_root",
     "ip",
+    "nft",
 ];
 
 type Out = Archive<BufWriter<File>>;
@@ -74,6 +75,9 @@ fn root(archive: &mut Out, store: &Path, built: &Built) -> Result<()> {
     archive.directory("root/minidock/bin")?;
     if let Some(binary) = &built.binary {
         archive.file("root/minidock/bin/minidock", 0o755, &fs::read(binary)?)?;
+    }
+    if let Some(binary) = &built.failpoints {
+        archive.file("root/minidock/bin/minidock-failpoints", 0o755, &fs::read(binary)?)?;
     }
     archive.directory("root/minidock/tests")?;
     let mut list = String::new();

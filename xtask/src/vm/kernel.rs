@@ -12,7 +12,7 @@ use crate::{debian, process};
 const META_PACKAGE: &str = "linux-image-cloud-amd64";
 
 /// What the machine's disk and minidock need from the kernel, where it is not built in.
-const WANTED: [&str; 16] = [
+const WANTED: [&str; 19] = [
     "virtio_pci",
     "virtio_blk",
     "virtio_rng",
@@ -22,10 +22,13 @@ const WANTED: [&str; 16] = [
     "veth",
     "dummy",
     "nf_conntrack",
+    "nf_conntrack_netlink",
     "nf_tables",
     "nft_chain_nat",
     "nft_ct",
+    "nft_fib_inet",
     "nft_masq",
+    "nft_meta_bridge",
     "nft_nat",
     "br_netfilter",
     "tun",

@@ -24,6 +24,8 @@ pub(super) struct Machine {
     pub(super) initramfs: PathBuf,
     pub(super) dir: PathBuf,
     pub(super) filter: Option<String>,
+    /// The tests of the machines with any layout but v2; all when there are none.
+    pub(super) only: &'static [&'static str],
     pub(super) timeout: Duration,
 }
 
@@ -60,9 +62,12 @@ impl Machine {
         let disk = self.dir.join(format!("{layout}.img"));
         initramfs::make_disk(&disk)?;
         let filter = self.filter.as_ref();
-        let filter = filter.map_or_else(String::new, |name| format!(" minidock.filter={name}"));
+        let mut more = filter.map_or_else(String::new, |name| format!(" minidock.filter={name}"));
+        if layout != "v2" && !self.only.is_empty() {
+            more += &format!(" minidock.only={}", self.only.join(","));
+        }
         let mut child = self
-            .command(layout, &filter, &disk)
+            .command(layout, &more, &disk)
             .args(["-serial", "stdio"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -38,11 +38,14 @@ pub(crate) struct Arguments {
     #[arg(long = "package", short, value_name = "PACKAGE")]
     packages: Vec<String>,
     /// The longest that one layout may take
-    #[arg(long, value_name = "SECONDS", default_value_t = 2400)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 3000)]
     timeout: u64,
     /// Machines at the same time [default: one for each processor]
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
+    /// The tests have run with this layout, and on v2 they run in any case: with the other kernel
+    #[arg(skip)]
+    tested: Option<&'static str>,
 }
 
 impl Default for Arguments {
@@ -53,8 +56,30 @@ impl Default for Arguments {
             shell: false,
             filter: None,
             packages: Vec::new(),
-            timeout: 2400,
+            timeout: 3000,
             jobs: None,
+            tested: None,
+        }
+    }
+}
+
+impl Arguments {
+    /// All machines but that with a layout that this host has and that the tests have run on.
+    pub(crate) fn without(tested: Option<&'static str>) -> Self {
+        Self { tested, ..Self::default() }
+    }
+
+    fn layouts(&self) -> Vec<&'static str> {
+        let layouts = self.layout.layouts().iter().copied();
+        layouts.filter(|layout| *layout == "v2" || self.tested != Some(layout)).collect()
+    }
+
+    /// What the machines with any layout but v2 are for. Whoever names packages or a layout gets all
+    /// tests of those.
+    fn only(&self) -> &'static [&'static str] {
+        match self.packages.is_empty() && self.layout == Choice::All {
+            true => &build::ABOUT_CGROUPS,
+            false => &[],
         }
     }
 }
@@ -111,6 +136,7 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<Tally> {
         initramfs,
         dir,
         filter: arguments.filter.clone(),
+        only: arguments.only(),
         timeout: Duration::from_secs(arguments.timeout),
     };
     if arguments.shell {
@@ -119,7 +145,7 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<Tally> {
     }
     let processors = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let jobs = arguments.jobs.unwrap_or(processors).max(1);
-    let outcomes = boot_all(&machine, arguments.layout.layouts(), jobs)?;
+    let outcomes = boot_all(&machine, &arguments.layouts(), jobs)?;
     for outcome in &outcomes {
         println!("{outcome}");
     }
@@ -147,6 +173,8 @@ fn boot_all(machine: &Machine, layouts: &[&str], jobs: usize) -> Result<Vec<Outc
 struct Built {
     init: PathBuf,
     binary: Option<PathBuf>,
+    /// The binary that can be made to die at its failpoints.
+    failpoints: Option<PathBuf>,
     /// Name and file of each test executable.
     tests: Vec<(String, PathBuf)>,
     /// Name and file of each example.

@@ -297,6 +297,9 @@ fn follow(
                 if let Some(step) = plan.child.get(index as usize) {
                     reporter.child(step, None, Some(errno));
                 }
+                if said.sibling.is_none() && joins(plan) {
+                    said.sibling = gate.late_sibling()?;
+                }
                 return Err(step_failed(plan, index, errno, tree));
             }
             Event::Closed => break,

@@ -148,6 +148,9 @@ impl Command {
             match gate.receive()? {
                 Event::Sibling(child) => *sibling = Some(child),
                 Event::Failed { index, errno } => {
+                    if sibling.is_none() && self.joined.is_some() {
+                        *sibling = gate.late_sibling()?;
+                    }
                     let source = io::Error::from_raw_os_error(errno);
                     return Err(Error::Child { step: self.describe(index), source });
                 }

@@ -110,6 +110,25 @@ impl Gate {
             _ => Err(failed(io::Error::from_raw_os_error(libc::EBADMSG))),
         }
     }
+
+    /// The sibling that is told of only after a failure, if there is one. The copy and the process
+    /// that makes it run side by side: that the copy has failed may be heard before that it exists,
+    /// and whoever does not wait for it keeps its PID namespace from ending.
+    ///
+    /// Waits for the end of file, which is near when the child has failed.
+    ///
+    /// # Errors
+    /// As [`Gate::receive`].
+    pub fn late_sibling(&self) -> Result<Option<Child>, Error> {
+        let mut sibling = None;
+        loop {
+            match self.receive()? {
+                Event::Sibling(child) => sibling = Some(child),
+                Event::Closed => return Ok(sibling),
+                _ => {}
+            }
+        }
+    }
 }
 
 impl AsFd for Gate {

@@ -16,9 +16,11 @@ pub fn user_namespace(maps: &IdMaps) -> Result<OwnedFd, Error> {
     let child = clone::spawn_waiting(Namespaces::USER, &child_gate)?;
     drop(child_gate);
     let namespace = map_and_open(&child, maps);
-    drop(gate);
+    // Not by closing the gate: a process that another thread has just made has a copy of our end.
+    let ended = gate.open();
     let waited = child.wait();
     let namespace = namespace?;
+    ended?;
     waited?;
     Ok(namespace)
 }

@@ -1,22 +1,23 @@
 //! Looking into a root from outside, before or beside the container that runs in it.
 use crate::error::Error;
-use crate::kernel::{HANDLE, open_beneath};
+use crate::kernel::HANDLE;
+use crate::layered;
+use crate::node::{FileNode, NodeType};
 use crate::path::c_path;
 use crate::text::Shown;
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, open, readlinkat};
+use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 use std::ffi::{CString, OsString};
-use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
 /// A directory tree that paths are resolved in as if it were `/`: openat2(2) with
-/// `RESOLVE_IN_ROOT`. Symbolic links, absolute or with `..`, never lead out of it.
+/// `RESOLVE_IN_ROOT`. Symbolic links, absolute or with `..`, never lead out of it. It may be of
+/// several layers, which are looked at without mounting them.
 #[derive(Debug)]
 pub struct Root {
-    dir: OwnedFd,
+    /// The uppermost first; one at least.
+    layers: Vec<FileNode>,
 }
 
 /// What [`Root::lookup`] found.
@@ -42,8 +43,6 @@ pub enum Kind {
     Special,
 }
 
-const IN_ROOT: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
-
 impl Root {
     /// Opens the directory `path` of the host as a root. `/proc/PID/root` gives the root of a
     /// running process.
@@ -51,9 +50,20 @@ impl Root {
     /// # Errors
     /// `path` cannot be opened or is no directory.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let dir = open(path, HANDLE | OFlags::DIRECTORY, Mode::empty())
-            .map_err(|errno| Error::io("open root", path.display().to_string(), errno))?;
-        Ok(Self { dir })
+        Ok(Self { layers: vec![directory(path)?] })
+    }
+
+    /// Opens the layers of an overlay, the uppermost first, as the root that they would be
+    /// together: with the marks by which a layer hides what is below it.
+    ///
+    /// # Errors
+    /// EINVAL without any; one of them cannot be opened or is no directory.
+    pub fn of_layers<P: AsRef<Path>>(paths: &[P]) -> Result<Self, Error> {
+        if paths.is_empty() {
+            return Err(Error::io("open root", "no layers".to_owned(), Errno::INVAL));
+        }
+        let layers = paths.iter().map(|path| directory(path.as_ref())).collect::<Result<_, _>>()?;
+        Ok(Self { layers })
     }
 
     /// Looks a path up. `None` when it does not exist.
@@ -62,14 +72,24 @@ impl Root {
     /// The path has a NUL byte, or the look-up fails otherwise, e.g. ELOOP.
     pub fn lookup(&self, path: &Path) -> Result<Option<Entry>, Error> {
         let name = c_path(path, "path in the root")?;
-        let fd = match open_beneath(self.as_fd(), &name, HANDLE, IN_ROOT) {
-            Ok(fd) => fd,
-            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)) => {
-                return Ok(None);
-            }
-            Err(error) => return Err(in_root("look up", &name, error)),
-        };
-        entry(&fd).map(Some).map_err(|error| in_root("look up", &name, error))
+        match self.find(path) {
+            Ok(found) => Ok(found.map(|node| entry(&node))),
+            Err(error) => Err(in_root("look up", &name, error)),
+        }
+    }
+
+    /// What is at the end of a path, links followed. Nothing when it does not exist.
+    fn find(&self, path: &Path) -> io::Result<Option<FileNode>> {
+        match &self.layers[..] {
+            [only] => match only.resolve(path) {
+                Err(error) if error.raw_os_error() == Some(libc::ENOTDIR) => Ok(None),
+                found => found,
+            },
+            layers => match self.follow(path, true) {
+                Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+                path => layered::visible(layers, &path?),
+            },
+        }
     }
 
     /// Where a path leads when all symbolic links on the way are followed inside the root, also
@@ -78,6 +98,12 @@ impl Root {
     /// # Errors
     /// The path has a NUL byte; ELOOP after 40 links; a look-up fails otherwise.
     pub fn resolve(&self, path: &Path) -> Result<PathBuf, Error> {
+        let name = c_path(path, "path in the root")?;
+        self.follow(path, false).map_err(|error| in_root("resolve", &name, error))
+    }
+
+    /// With `strict` it is ENOENT when anything before the last name is missing or no directory.
+    fn follow(&self, path: &Path, strict: bool) -> io::Result<PathBuf> {
         const MOST_LINKS: usize = 40;
         let mut resolved = PathBuf::from("/");
         let mut rest: Vec<OsString> = parts(path).collect();
@@ -88,14 +114,19 @@ impl Root {
                 continue;
             }
             let candidate = resolved.join(&part);
-            let Some(link) = self.link(&candidate)? else {
+            let node = layered::visible(&self.layers, &candidate)?;
+            let kind = node.as_ref().map(|node| node.meta().kind);
+            let Some(link) = node.filter(|_| kind == Some(NodeType::Link)) else {
+                if strict && !rest.is_empty() && kind != Some(NodeType::Directory) {
+                    return Err(Errno::NOENT.into());
+                }
                 resolved = candidate;
                 continue;
             };
+            let link = PathBuf::from(link.link()?);
             links += 1;
             if links > MOST_LINKS {
-                let name = c_path(path, "path in the root")?;
-                return Err(in_root("resolve", &name, io::Error::from_raw_os_error(libc::ELOOP)));
+                return Err(io::Error::from_raw_os_error(libc::ELOOP));
             }
             if link.is_absolute() {
                 resolved = PathBuf::from("/");
@@ -103,25 +134,6 @@ impl Root {
             rest.extend(parts(&link));
         }
         Ok(resolved)
-    }
-
-    /// What a symbolic link says; nothing when the path is something else, or missing.
-    fn link(&self, path: &Path) -> Result<Option<PathBuf>, Error> {
-        let name = c_path(path, "path in the root")?;
-        let failed = |error| in_root("read the link", &name, error);
-        let fd = match open_beneath(self.as_fd(), &name, HANDLE | OFlags::NOFOLLOW, IN_ROOT) {
-            Ok(fd) => fd,
-            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)) => {
-                return Ok(None);
-            }
-            Err(error) => return Err(failed(error)),
-        };
-        match readlinkat(&fd, c"", Vec::new()) {
-            Ok(link) => Ok(Some(PathBuf::from(OsString::from_vec(link.into_bytes())))),
-            // The kernel's answer for a handle that is no link.
-            Err(Errno::NOENT | Errno::INVAL) => Ok(None),
-            Err(errno) => Err(failed(errno.into())),
-        }
     }
 
     /// Reads a regular file of at most `limit` bytes. Nothing that an image can hold makes it
@@ -132,28 +144,19 @@ impl Root {
     /// for a directory), longer than `limit` (EFBIG), or cannot be read.
     pub fn read_file(&self, path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
         let name = c_path(path, "path in the root")?;
-        self.read(&name, limit).map_err(|error| in_root("read", &name, error))
+        self.read(path, limit).map_err(|error| in_root("read", &name, error))
     }
 
-    fn read(&self, name: &CString, limit: u64) -> io::Result<Vec<u8>> {
-        // The kind is checked on a handle first: merely opening a device can have effects.
-        match entry(&open_beneath(self.as_fd(), name, HANDLE, IN_ROOT)?)?.kind {
-            Kind::File => {}
-            Kind::Directory => return Err(io::Error::from_raw_os_error(libc::EISDIR)),
-            Kind::Special => return Err(io::Error::from_raw_os_error(libc::EINVAL)),
-        }
-        // It may have been swapped since, so a pipe must not block and the kind counts again.
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let file = open_beneath(self.as_fd(), name, flags, IN_ROOT)?;
-        let entry = entry(&file)?;
-        if entry.kind != Kind::File {
-            return Err(io::Error::from_raw_os_error(libc::EINVAL));
+    fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+        let node = self.find(path)?.ok_or(Errno::NOENT)?;
+        if node.meta().kind == NodeType::Directory {
+            return Err(Errno::ISDIR.into());
         }
         let mut contents = Vec::new();
         // One byte more tells a file that grew, or one whose size is not known, from a fit.
-        File::from(file).take(limit.saturating_add(1)).read_to_end(&mut contents)?;
+        node.read()?.take(limit.saturating_add(1)).read_to_end(&mut contents)?;
         if contents.len() as u64 > limit {
-            return Err(io::Error::from_raw_os_error(libc::EFBIG));
+            return Err(Errno::FBIG.into());
         }
         Ok(contents)
     }
@@ -169,21 +172,21 @@ fn parts(path: &Path) -> impl Iterator<Item = OsString> {
     named.collect::<Vec<_>>().into_iter()
 }
 
-impl AsFd for Root {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.dir.as_fd()
-    }
+fn directory(path: &Path) -> Result<FileNode, Error> {
+    let failed = |errno| Error::io("open root", path.display().to_string(), errno);
+    let flags = HANDLE | OFlags::DIRECTORY;
+    let handle = open(path, flags, Mode::empty()).map_err(|errno| failed(errno.into()))?;
+    FileNode::new(handle).map_err(failed)
 }
 
-fn entry(fd: &OwnedFd) -> io::Result<Entry> {
-    let stat = fstat(fd)?;
-    let kind = match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => Kind::File,
-        FileType::Directory => Kind::Directory,
+fn entry(node: &FileNode) -> Entry {
+    let meta = node.meta();
+    let kind = match meta.kind {
+        NodeType::File => Kind::File,
+        NodeType::Directory => Kind::Directory,
         _ => Kind::Special,
     };
-    let size = u64::try_from(stat.st_size).unwrap_or_default();
-    Ok(Entry { kind, mode: stat.st_mode & 0o7777, size })
+    Entry { kind, mode: meta.mode, size: meta.size }
 }
 
 fn in_root(operation: &'static str, name: &CString, source: io::Error) -> Error {

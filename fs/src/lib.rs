@@ -80,6 +80,7 @@ mod error;
 mod flags;
 mod inside;
 mod kernel;
+mod layered;
 mod make;
 mod mask;
 mod merged;

@@ -6,6 +6,7 @@ mod binds;
 mod devices;
 mod hostile;
 mod kit;
+mod layers;
 mod lookup;
 mod mounts;
 mod programs;

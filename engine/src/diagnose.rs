@@ -16,8 +16,8 @@ const PROGRAM_LIMIT: u64 = 256 << 20;
 /// The root file system in which a program was to be executed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Tree<'a> {
-    /// A directory of the host.
-    At(&'a Path),
+    /// Directories of the host, the uppermost layer first.
+    At(&'a [PathBuf]),
     /// The root of a container that runs.
     Open(&'a Root),
 }
@@ -25,7 +25,7 @@ pub(crate) enum Tree<'a> {
 impl Tree<'_> {
     fn find(&self, program: &Program) -> Option<Found> {
         match self {
-            Self::At(path) => Root::open(path).ok().and_then(|root| find(&root, program)),
+            Self::At(layers) => Root::of_layers(layers).ok().and_then(|root| find(&root, program)),
             Self::Open(root) => find(root, program),
         }
     }
@@ -163,16 +163,18 @@ mod tests {
 
     #[test]
     fn a_missing_command_is_127() {
-        let error = execution(Tree::At(tree().path()), &program("nosuch"), libc::ENOENT);
+        let error = execution(Tree::At(&[tree().path().into()]), &program("nosuch"), libc::ENOENT);
         assert_eq!(error.to_string(), "exec: \"nosuch\": executable file not found in $PATH");
         assert_eq!(error.exit_code(), 127);
-        let error = execution(Tree::At(tree().path()), &program("/no/such"), libc::ENOENT);
+        let error =
+            execution(Tree::At(&[tree().path().into()]), &program("/no/such"), libc::ENOENT);
         assert_eq!(error.exit_code(), 127);
     }
 
     #[test]
     fn a_link_out_of_the_tree_is_not_followed() {
-        let error = execution(Tree::At(tree().path()), &program("/bin/out"), libc::ENOENT);
+        let error =
+            execution(Tree::At(&[tree().path().into()]), &program("/bin/out"), libc::ENOENT);
         assert!(error.to_string().contains("no such file"), "{error}");
     }
 
@@ -180,7 +182,7 @@ mod tests {
     fn the_cause_is_in_the_file() {
         let tree = tree();
         let hint = |name, errno| {
-            execution(Tree::At(tree.path()), &program(name), errno)
+            execution(Tree::At(&[tree.path().into()]), &program(name), errno)
                 .advice()
                 .unwrap_or_default()
                 .to_owned()
@@ -192,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_directory_is_126() {
-        let error = execution(Tree::At(tree().path()), &program("/bin"), libc::EACCES);
+        let error = execution(Tree::At(&[tree().path().into()]), &program("/bin"), libc::EACCES);
         assert!(error.to_string().contains("is a directory"), "{error}");
         assert_eq!(error.exit_code(), 126);
     }

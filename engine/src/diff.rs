@@ -8,7 +8,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use minidock_fs::{Descent, FileNode, Meta, NodeType};
 
 use crate::lower::mounts::UPPER;
-use crate::{ContainerId, Engine, Error, RootSource, control, spec};
+use crate::{ContainerId, Engine, Error, RootSource, control, spec, view};
 
 /// A path that a container has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub(crate) fn diff(engine: &Engine, id: &ContainerId) -> Result<Vec<Change>, Err
     }
     let lower = spec::root(engine, &config.options)?;
     let marks = if nix::unistd::geteuid().is_root() { TRUSTED } else { USER };
-    let walk = Walk::new(marks, FileNode::directory(&upper)?, FileNode::directory(&lower)?);
+    let walk = Walk::new(marks, FileNode::directory(&upper)?, view::lower(&lower)?);
     walk.changes()
 }
 

@@ -75,12 +75,12 @@ pub(crate) fn remove_tree(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Tries to see a tree of files under other ids: why this host or the tree's file system does not
+/// Tries to see trees of files under other ids: why this host or a tree's file system does not
 /// have that, if it does not.
 ///
 /// # Errors
 /// It could not be tried.
-pub(crate) fn possible(tree: &Path, kernel: (u32, u32)) -> Result<Option<Error>, Error> {
+pub(crate) fn possible(trees: &[PathBuf], kernel: (u32, u32)) -> Result<Option<Error>, Error> {
     if kernel < LAYERS {
         return Ok(Some(Error::new("Linux makes no overlay of id-mapped layers before 5.19")));
     }
@@ -95,16 +95,19 @@ pub(crate) fn possible(tree: &Path, kernel: (u32, u32)) -> Result<Option<Error>,
     }
     // What is tried leaves nothing behind.
     let namespace = minidock_ns::user_namespace(&Range(0).maps())?;
-    match minidock_fs::Tree::bind(tree, false, Propagation::Private, Some(namespace.as_fd())) {
-        Ok(_) => Ok(None),
-        Err(minidock_fs::Error::Io { source, .. })
-            if source.raw_os_error() == Some(libc::EINVAL) =>
-        {
-            let why = "its file system cannot be seen under other ids";
-            Ok(Some(Error::path("map the ids of", tree, &source).hint(why)))
+    for tree in trees {
+        match minidock_fs::Tree::bind(tree, false, Propagation::Private, Some(namespace.as_fd())) {
+            Ok(_) => {}
+            Err(minidock_fs::Error::Io { source, .. })
+                if source.raw_os_error() == Some(libc::EINVAL) =>
+            {
+                let why = "its file system cannot be seen under other ids";
+                return Ok(Some(Error::path("map the ids of", tree, &source).hint(why)));
+            }
+            Err(error) => return Err(error.into()),
         }
-        Err(error) => Err(error.into()),
     }
+    Ok(None)
 }
 
 /// The first Linux that makes an overlay of id-mapped layers.

@@ -76,13 +76,13 @@ impl Info {
         }
     }
 
-    /// Of its own layer: what is below, what takes the changes, and what the kernel works with.
-    /// Nothing when its root is a directory of the caller's.
+    /// Of its own layer: what takes the changes, and what the kernel works with. Nothing when its
+    /// root is a directory of the caller's; of an image, [`Described::root`] is below.
     #[must_use]
-    pub fn layers(&self) -> Option<[PathBuf; 3]> {
+    pub fn layer(&self) -> Option<[PathBuf; 2]> {
         let own = |name| self.directory.join(name);
         match self.options.source {
-            RootSource::Image(_) => Some([self.described.root.clone(), own(UPPER), own(WORK)]),
+            RootSource::Image(_) => Some([own(UPPER), own(WORK)]),
             RootSource::Directory(_) => None,
         }
     }

@@ -93,7 +93,7 @@ fn host_steps(
     let mut steps = Vec::new();
     let directory = |path, mode| HostStep::Directory { path, mode };
     steps.push(directory(container.directory.clone(), 0o700));
-    if container.overlay {
+    if !container.layers.is_empty() {
         // The mode of the container's root directory.
         steps.push(directory(container.directory.join(mounts::UPPER), 0o755));
         steps.push(directory(container.directory.join(mounts::WORK), 0o700));

@@ -21,7 +21,9 @@ pub(crate) fn of(info: &Info) -> Result<(u64, u64), Error> {
         return Ok((0, 0));
     }
     let own = tree(&info.directory.join(UPPER))?;
-    Ok((own, own.saturating_add(tree(&info.described.root)?)))
+    let below = info.described.root.iter().map(|layer| tree(layer));
+    let below: u64 = below.sum::<Result<u64, Error>>()?;
+    Ok((own, own.saturating_add(below)))
 }
 
 /// The sizes of all files in a tree, a missing one included.

@@ -43,8 +43,9 @@ pub(crate) struct Container {
     pub(crate) spec: Spec,
     /// `ROOT/containers/<id>`.
     pub(crate) directory: PathBuf,
-    /// The image's tree below an overlay; without it `spec.root` is used itself.
-    pub(crate) overlay: bool,
+    /// What an overlay is made of below the container's own layer, the uppermost first. Without any
+    /// `spec.root` is used itself.
+    pub(crate) layers: Vec<PathBuf>,
     /// Nothing is kept after its end, so that nothing of it needs to wait for the disk.
     pub(crate) transient: bool,
     /// The root and all binds are seen through the user namespace's ids.
@@ -94,19 +95,19 @@ pub(crate) fn describe(
     host: &Host,
 ) -> Result<Container, Error> {
     let image = find_image(&engine.root, options)?;
-    let tree = root_directory(options, image.as_ref())?;
+    let trees = trees(options, image.as_ref())?;
     let directory = engine.root.join("containers").join(id.as_str());
     let config = image.as_ref().and_then(|image| image.config.config().clone()).unwrap_or_default();
     let hostname = hostname(options, &id, host);
     let mut warnings = discarded_ports(options);
-    let root = Root::open(&tree)?;
+    let root = Root::of_layers(&trees)?;
     let mut process = process::describe(options, &config, &root, (&hostname, host), &mut warnings)?;
     let check = healthcheck(options, image.as_ref(), &mut warnings)?;
     let devices = devices::describe(options, host.rootless)?;
     let (mut mounts, volumes) = mounts::describe(options, &config, &engine.root, &directory)?;
-    let files = files::describe(options, &tree, &hostname, host)?;
+    let files = files::describe(options, &root, &hostname, host)?;
     let mut described =
-        described::describe(options, &config, (&process, &tree), (engine, &directory))?;
+        described::describe(options, &config, (&process, &trees), (engine, &directory))?;
     described.healthcheck = check;
     let mut linux = linux(options, &id, devices, host)?;
     if let Some(maps) = &host.ids {
@@ -117,10 +118,11 @@ pub(crate) fn describe(
         users::describe(&mut linux, maps)?;
         users::adapt_mounts(&mut mounts, maps);
     }
+    let uppermost = trees.first().cloned().unwrap_or_default();
     let mut spec = SpecBuilder::default()
         .version("1.2.0")
         .process(process)
-        .root(RootBuilder::default().path(tree).readonly(options.read_only).build()?)
+        .root(RootBuilder::default().path(uppermost).readonly(options.read_only).build()?)
         .hostname(hostname)
         .mounts(mounts)
         .linux(linux)
@@ -130,7 +132,7 @@ pub(crate) fn describe(
         id,
         spec,
         directory,
-        overlay: image.is_some(),
+        layers: if image.is_some() { trees } else { Vec::new() },
         transient: options.lifecycle.auto_remove,
         mapped: host.ids.is_some() && !host.rootless,
         rootless: host.rootless,
@@ -187,9 +189,10 @@ fn healthcheck(
     Ok(check)
 }
 
-/// The root file system that the options name.
-pub(crate) fn root(engine: &Engine, options: &RunOptions) -> Result<PathBuf, Error> {
-    root_directory(options, find_image(&engine.root, options)?.as_ref())
+/// The root file system that the options name: the layers of an image, the uppermost first, or a
+/// directory.
+pub(crate) fn root(engine: &Engine, options: &RunOptions) -> Result<Vec<PathBuf>, Error> {
+    trees(options, find_image(&engine.root, options)?.as_ref())
 }
 
 pub(crate) fn image_name(source: &RootSource) -> String {
@@ -218,12 +221,15 @@ fn find_image(root: &Path, options: &RunOptions) -> Result<Option<Image>, Error>
     Ok(Some(image))
 }
 
-fn root_directory(options: &RunOptions, image: Option<&Image>) -> Result<PathBuf, Error> {
-    let path = match (&options.source, image) {
-        (RootSource::Directory(path), _) => path,
-        (_, Some(image)) => &image.rootfs,
-        (RootSource::Image(name), None) => return Err(Error::new(format!("no image {name}"))),
-    };
+fn trees(options: &RunOptions, image: Option<&Image>) -> Result<Vec<PathBuf>, Error> {
+    match (&options.source, image) {
+        (RootSource::Directory(path), _) => Ok(vec![tree(path)?]),
+        (_, Some(image)) => image.layers.iter().map(|layer| tree(layer)).collect(),
+        (RootSource::Image(name), None) => Err(Error::new(format!("no image {name}"))),
+    }
+}
+
+fn tree(path: &Path) -> Result<PathBuf, Error> {
     let path = path
         .canonicalize()
         .map_err(|error| Error::path("open the root file system", path, &error))?;

@@ -3,7 +3,6 @@
 mod network;
 
 use std::os::fd::OwnedFd;
-use std::path::Path;
 
 use minidock_cgroup::{Cgroup, Hierarchies};
 use minidock_net::PortReservation;
@@ -273,7 +272,7 @@ impl<'a> Start<'a> {
         for warning in &container.warnings {
             self.reporter.warn(warning);
         }
-        let (reporter, tree) = (&self.reporter, Tree::At(tree(&container)));
+        let (reporter, tree) = (&self.reporter, Tree::At(&container.described.root));
         let cgroup = Cgroup::new(&plan.cgroup);
         let (session, ports) = match connected {
             Some(Connected { session, ports, .. }) => (Some(session), ports.into_sockets()),
@@ -305,10 +304,6 @@ impl<'a> Start<'a> {
         let limit = limit.map_or(String::new(), |bytes| format!(" (limit {})", size(bytes)));
         self.reporter.tell(&format!("{} was killed: out of memory{limit}", self.name));
     }
-}
-
-fn tree(container: &Container) -> &Path {
-    container.spec.root().as_ref().map_or(Path::new("/"), |root| root.path())
 }
 
 /// Bytes in the largest binary unit that divides them: `64MiB`.

@@ -21,8 +21,8 @@ pub struct ImageName {
 /// An image that can be run.
 #[derive(Debug, Clone)]
 pub(crate) struct Image {
-    /// The unpacked root file system, shared by all containers and never written.
-    pub(crate) rootfs: PathBuf,
+    /// The unpacked layers, the uppermost first: shared by all containers and never written.
+    pub(crate) layers: Vec<PathBuf>,
     pub(crate) config: ImageConfiguration,
     /// `HEALTHCHECK`, which is docker's own.
     pub(crate) healthcheck: Option<Healthcheck>,
@@ -113,7 +113,7 @@ pub(crate) fn find(root: &Path, name: &ImageName) -> Result<Image, Error> {
     let config = serde_json::from_str(&text).map_err(damaged)?;
     let further: Further = serde_json::from_str(&text).map_err(damaged)?;
     let healthcheck = further.config.and_then(|config| config.healthcheck);
-    Ok(Image { rootfs: directory.join("rootfs"), config, healthcheck })
+    Ok(Image { layers: vec![directory.join("rootfs")], config, healthcheck })
 }
 
 /// All images and their directories, by name. One of several names has one directory.

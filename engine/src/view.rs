@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use minidock_fs::{FileNode, MountAttr, Overlay, Propagation, Source, Step};
@@ -118,7 +118,7 @@ fn view_of(process: &Process, root: FileNode) -> Result<View, Error> {
 fn of_stopped(engine: &Engine, id: &ContainerId, purpose: Purpose) -> Result<View, Error> {
     let config = control::config(engine, id)?;
     let options = &config.options;
-    let tree = spec::root(engine, options)?;
+    let trees = spec::root(engine, options)?;
     let mounts = match purpose {
         Purpose::Own => Vec::new(),
         Purpose::Read | Purpose::Write => mounts(&config),
@@ -128,7 +128,7 @@ fn of_stopped(engine: &Engine, id: &ContainerId, purpose: Purpose) -> Result<Vie
     }
     let is_directory = matches!(options.source, RootSource::Directory(_));
     if is_directory && mounts.is_empty() {
-        return Ok(View { root: FileNode::directory(&tree)?, ids: Ids::default() });
+        return Ok(View { root: lower(&trees)?, ids: Ids::default() });
     }
     if !nix::unistd::geteuid().is_root() {
         return Err(Error::new(format!(
@@ -140,26 +140,31 @@ fn of_stopped(engine: &Engine, id: &ContainerId, purpose: Purpose) -> Result<Vie
     let (upper, work) = (directory.join(UPPER), directory.join(WORK));
     let root = match (purpose, mounts.is_empty()) {
         (Purpose::Own | Purpose::Read, true) => match upper.exists() {
-            true => FileNode::merged(&[upper, tree])?,
-            false => FileNode::directory(&tree)?,
+            true => FileNode::merged(&[vec![upper], trees].concat())?,
+            false => lower(&trees)?,
         },
         _ => {
-            let root = if is_directory {
-                Step::root_bind(&tree, false)?
-            } else {
-                make_directory(&upper, 0o755)?;
-                make_directory(&work, 0o700)?;
-                Step::root_overlay(&Overlay {
-                    lower: vec![tree],
-                    upper,
-                    work,
-                    ..Overlay::default()
-                })?
+            let root = match &trees[..] {
+                [tree] if is_directory => Step::root_bind(tree, false)?,
+                _ => {
+                    make_directory(&upper, 0o755)?;
+                    make_directory(&work, 0o700)?;
+                    let overlay = Overlay { lower: trees, upper, work, ..Overlay::default() };
+                    Step::root_overlay(&overlay)?
+                }
             };
             mounted(engine, &config, root, &mounts)?
         }
     };
     Ok(View { root, ids: Ids::default() })
+}
+
+/// What is below a container's own layer, as one tree.
+pub(crate) fn lower(trees: &[PathBuf]) -> Result<FileNode, Error> {
+    match trees {
+        [tree] => Ok(FileNode::directory(tree)?),
+        layers => Ok(FileNode::merged(layers)?),
+    }
 }
 
 /// What a stopped container has mounted of the host, the upper ones first. A tmpfs is not there

@@ -94,7 +94,7 @@ fn container(data: &[u8], kind: &Kind) -> Option<Container> {
         id: ID.parse().ok()?,
         spec: serde_json::from_slice::<Spec>(data).ok()?,
         directory,
-        overlay: kind.overlay,
+        layers: if kind.overlay { vec!["/image/rootfs".into()] } else { Vec::new() },
         transient: kind.overlay,
         mapped: kind.mapped,
         rootless: kind.rootless,

@@ -98,14 +98,14 @@ fn scratch(container: &Container, at: &Path) -> Result<Step, Error> {
 fn root(container: &Container, state: &Path, trees: &mut Trees) -> Result<Step, Error> {
     let root = container.spec.root().as_ref();
     let root = root.ok_or_else(|| Error::new("root: missing from the specification"))?.path();
-    if !container.overlay {
+    if container.layers.is_empty() {
         return match trees.source(root, false, None) {
             Source::Tree(index) => Ok(Step::root_tree(index)),
             _ => Ok(Step::root_bind(root, false)?),
         };
     }
     let overlay = Overlay {
-        lower: vec![root.clone()],
+        lower: container.layers.clone(),
         upper: container.directory.join(UPPER),
         work: container.directory.join(WORK),
         // A layer that ends with the container need not survive a power cut.

@@ -34,8 +34,8 @@ pub struct Described {
     pub network: Option<NetworkMode>,
     /// The ports that it means to be reached by, the image's and the options'.
     pub exposed: Vec<Exposed>,
-    /// The image's tree, or the directory that is the container's root.
-    pub root: PathBuf,
+    /// The image's layers, the uppermost first, or the directory that is the container's root.
+    pub root: Vec<PathBuf>,
     /// How its health is checked.
     pub healthcheck: Option<Healthcheck>,
 }
@@ -70,7 +70,7 @@ pub enum MountKind {
 pub(super) fn describe(
     options: &RunOptions,
     config: &Config,
-    (process, tree): (&Process, &Path),
+    (process, trees): (&Process, &[PathBuf]),
     (engine, directory): (&Engine, &Path),
 ) -> Result<Described, Error> {
     let entrypoint = match options.entrypoint.as_deref() {
@@ -90,7 +90,7 @@ pub(super) fn describe(
         mounts: points(options, config, &engine.root, directory)?,
         network: Some(options.network()),
         exposed: exposed(options, config)?,
-        root: tree.to_owned(),
+        root: trees.to_vec(),
         healthcheck: None,
     })
 }
@@ -185,7 +185,7 @@ mod tests {
         let engine = Engine::new("/root".into(), "/state".into());
         let places = (&engine, Path::new("/root/containers/i"));
         let described =
-            describe(&options, &config, (&process, Path::new("/tree")), places).unwrap();
+            describe(&options, &config, (&process, &[PathBuf::from("/tree")]), places).unwrap();
         let point = |kind, source: &str, target: &str, read_only| MountPoint {
             kind,
             source: source.into(),
@@ -208,7 +208,7 @@ mod tests {
                 ],
                 network: Some(NetworkMode::bridge()),
                 exposed: vec!["80/tcp".parse().unwrap()],
-                root: "/tree".into(),
+                root: vec!["/tree".into()],
                 healthcheck: None,
             }
         );

@@ -20,11 +20,10 @@ pub(crate) struct File {
 
 pub(super) fn describe(
     options: &RunOptions,
-    tree: &Path,
+    root: &minidock_fs::Root,
     hostname: &str,
     host: &Host,
 ) -> Result<Vec<File>, Error> {
-    let root = minidock_fs::Root::open(tree)?;
     let taken =
         |target: &Path| options.mounts.iter().any(|mount| Path::new(&mount.target) == target);
     let mut files = Vec::new();

@@ -90,8 +90,10 @@ fn health(health: &Health) -> Value {
 }
 
 fn layers(info: &Info) -> Value {
-    let data = info.layers().map(|layers| {
-        let [lower, upper, work] = layers.map(|path| path.display().to_string());
+    let data = info.layer().map(|own| {
+        let below = info.described.root.iter().map(|path| path.display().to_string());
+        let lower = below.collect::<Vec<_>>().join(":");
+        let [upper, work] = own.map(|path| path.display().to_string());
         json!({"LowerDir": lower, "UpperDir": upper, "WorkDir": work})
     });
     json!({"Data": data, "Name": "overlay"})
@@ -204,7 +206,7 @@ mod tests {
         info.created = 1_700_000_000_120_000_000;
         info.command = ["sh", "-c", "x"].map(str::to_owned).to_vec();
         info.directory = "/d".into();
-        info.described.root = "/image".into();
+        info.described.root = vec!["/image".into(), "/below".into()];
         let value = describe(&info);
         let at = |path: &str| value.pointer(path).unwrap_or_else(|| panic!("{path}")).clone();
         for (path, expected) in [
@@ -218,7 +220,7 @@ mod tests {
             ("/State/Pid", json!(0)),
             ("/State/StartedAt", json!(NEVER)),
             ("/GraphDriver/Data/UpperDir", json!("/d/upper")),
-            ("/GraphDriver/Data/LowerDir", json!("/image")),
+            ("/GraphDriver/Data/LowerDir", json!("/image:/below")),
             ("/LogPath", json!(format!("/d/{}-json.log", info.id))),
             ("/NetworkSettings/Networks/bridge/IPAddress", json!("")),
             ("/NetworkSettings/Ports", json!({})),

@@ -10,6 +10,7 @@
 
 mod digest;
 mod reference;
+pub mod tar;
 
 pub use digest::{Digest, Hasher, InvalidDigest};
 pub use reference::{InvalidReference, Reference};

@@ -4,11 +4,16 @@
 //! |---|---|
 //! | [`Digest`] | the SHA-256 of a content, and its name |
 //! | [`Reference`] | the name of an image: registry, repository, tag or digest |
+//! | [`manifest::Manifest`] | the parts of an image: its configuration and its layers |
+//! | [`config::ImageConfig`] | what a container of the image is to be, and the image's history |
 //!
 //! Everything that comes from a registry or an archive is somebody else's word: each size, digest
 //! and name is checked before anything of it can be seen.
 
+pub mod config;
 mod digest;
+mod json;
+pub mod manifest;
 mod reference;
 pub mod tar;
 

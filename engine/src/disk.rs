@@ -124,7 +124,7 @@ impl DiskUsage {
 
     fn created(&mut self, engine: &Engine, name: &ImageName) -> Option<String> {
         match store::find(&engine.root, name) {
-            Ok(image) => image.config.created().clone(),
+            Ok(image) => image.config.created.clone(),
             Err(error) => {
                 self.errors.push(error);
                 None

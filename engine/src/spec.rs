@@ -17,7 +17,7 @@ mod users;
 use std::path::{Path, PathBuf};
 
 use minidock_fs::Root;
-use oci_spec::image::Config as ImageConfig;
+use minidock_image::config::Config as ImageConfig;
 use oci_spec::runtime::{
     Linux, LinuxBuilder, LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType, LinuxResources,
     RootBuilder, Spec, SpecBuilder,
@@ -97,7 +97,7 @@ pub(crate) fn describe(
     let image = find_image(&engine.root, options)?;
     let trees = trees(options, image.as_ref())?;
     let directory = engine.root.join("containers").join(id.as_str());
-    let config = image.as_ref().and_then(|image| image.config.config().clone()).unwrap_or_default();
+    let config = image.as_ref().map(|image| image.config.config.clone()).unwrap_or_default();
     let hostname = hostname(options, &id, host);
     let mut warnings = discarded_ports(options);
     let root = Root::of_layers(&trees)?;
@@ -166,7 +166,7 @@ pub(crate) fn limits(options: &RunOptions) -> Result<LinuxResources, Error> {
 }
 
 fn stop_signal(options: &RunOptions, config: &ImageConfig) -> Result<i32, Error> {
-    match (options.lifecycle.stop_signal, config.stop_signal()) {
+    match (options.lifecycle.stop_signal, config.stop_signal.as_deref()) {
         (Some(signal), _) => Ok(signal),
         (None, Some(name)) => crate::signals::number(name)
             .ok_or_else(|| Error::new(format!("the image's stop signal {name:?} is none"))),
@@ -211,7 +211,7 @@ fn find_image(root: &Path, options: &RunOptions) -> Result<Option<Image>, Error>
     }
     let image = store::find(root, &name)?;
     if let Some(platform) = &options.platform {
-        let has = format!("{}/{}", image.config.os(), image.config.architecture());
+        let has = format!("{}/{}", image.config.os, image.config.architecture);
         if *platform != has {
             return Err(Error::new(format!(
                 "image with reference {name} was found but its platform ({has}) does not match the specified platform ({platform})"

@@ -5,8 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use oci_spec::image::ImageConfiguration;
-use serde::Deserialize;
+use minidock_image::config::ImageConfig;
 
 use crate::containers::entries;
 use crate::{Error, Healthcheck};
@@ -23,7 +22,7 @@ pub struct ImageName {
 pub(crate) struct Image {
     /// The unpacked layers, the uppermost first: shared by all containers and never written.
     pub(crate) layers: Vec<PathBuf>,
-    pub(crate) config: ImageConfiguration,
+    pub(crate) config: ImageConfig,
     /// `HEALTHCHECK`, which is docker's own.
     pub(crate) healthcheck: Option<Healthcheck>,
 }
@@ -85,18 +84,6 @@ impl fmt::Display for ImageName {
     }
 }
 
-/// What images of docker's say that others do not.
-#[derive(Deserialize)]
-struct Further {
-    config: Option<FurtherConfig>,
-}
-
-#[derive(Deserialize)]
-struct FurtherConfig {
-    #[serde(rename = "Healthcheck")]
-    healthcheck: Option<Healthcheck>,
-}
-
 /// Finds an image.
 pub(crate) fn find(root: &Path, name: &ImageName) -> Result<Image, Error> {
     let directory = root.join("images").join(&name.name).join(&name.tag);
@@ -106,13 +93,13 @@ pub(crate) fn find(root: &Path, name: &ImageName) -> Result<Image, Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(unknown(root, name)),
         Err(error) => return Err(Error::path("read", &file, &error)),
     };
-    let damaged = |error: serde_json::Error| {
+    let damaged = |error: &dyn fmt::Display| {
         Error::new(format!("the image configuration {} is damaged: {error}", file.display()))
             .hint("put the image into the store again")
     };
-    let config = serde_json::from_str(&text).map_err(damaged)?;
-    let further: Further = serde_json::from_str(&text).map_err(damaged)?;
-    let healthcheck = further.config.and_then(|config| config.healthcheck);
+    let config = ImageConfig::parse(text.as_bytes()).map_err(|error| damaged(&error))?;
+    let check = config.config.healthcheck.as_ref().map(Healthcheck::try_from);
+    let healthcheck = check.transpose().map_err(|error| damaged(&error))?;
     Ok(Image { layers: vec![directory.join("rootfs")], config, healthcheck })
 }
 

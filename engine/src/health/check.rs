@@ -45,6 +45,27 @@ const NONE: &str = "NONE";
 const PROGRAM: &str = "CMD";
 const SHELL: &str = "CMD-SHELL";
 
+impl TryFrom<&minidock_image::config::Healthcheck> for Healthcheck {
+    type Error = Error;
+
+    /// What an image says. Nothing negative means anything.
+    fn try_from(image: &minidock_image::config::Healthcheck) -> Result<Self, Error> {
+        let number = |name: &str, value: Option<i64>| {
+            u64::try_from(value.unwrap_or(0))
+                .map_err(|_| Error::new(format!("{name} in Healthcheck cannot be negative")))
+        };
+        let retries = number("Retries", image.retries)?;
+        Ok(Self {
+            test: image.test.clone().unwrap_or_default(),
+            interval: number("Interval", image.interval)?,
+            timeout: number("Timeout", image.timeout)?,
+            start_period: number("StartPeriod", image.start_period)?,
+            start_interval: number("StartInterval", image.start_interval)?,
+            retries: u32::try_from(retries).unwrap_or(u32::MAX),
+        })
+    }
+}
+
 impl Healthcheck {
     /// `--health-cmd`.
     #[must_use]

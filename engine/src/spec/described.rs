@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use oci_spec::image::Config;
+use minidock_image::config::Config;
 use oci_spec::runtime::Process;
 use serde::{Deserialize, Serialize};
 
@@ -76,16 +76,16 @@ pub(super) fn describe(
     let entrypoint = match options.entrypoint.as_deref() {
         Some("") => Vec::new(),
         Some(program) => vec![program.to_owned()],
-        None => config.entrypoint().clone().unwrap_or_default(),
+        None => config.entrypoint.clone().unwrap_or_default(),
     };
     let arguments = process.args().clone().unwrap_or_default();
-    let user = options.user.as_deref().or(config.user().as_deref());
+    let user = options.user.as_deref().unwrap_or(&config.user);
     Ok(Described {
         command: arguments.get(entrypoint.len()..).unwrap_or_default().to_vec(),
         entrypoint,
         environment: environment(options, config, process),
         directory: process.cwd().display().to_string(),
-        user: user.unwrap_or_default().to_owned(),
+        user: user.to_owned(),
         labels: labels(options, config),
         mounts: points(options, config, &engine.root, directory)?,
         network: Some(options.network()),
@@ -97,7 +97,7 @@ pub(super) fn describe(
 
 fn exposed(options: &RunOptions, config: &Config) -> Result<Vec<Exposed>, Error> {
     let mut all = options.publishing.expose.clone();
-    for text in config.exposed_ports().iter().flatten() {
+    for text in &config.exposed_ports {
         let exposed = text.parse().map_err(|why| {
             Error::new(format!("the image exposes a port that is none: {text:?}: {why}"))
         })?;
@@ -111,7 +111,7 @@ fn exposed(options: &RunOptions, config: &Config) -> Result<Vec<Exposed>, Error>
 /// A start adds the host name, the home directory and the terminal.
 fn environment(options: &RunOptions, config: &Config, process: &Process) -> Vec<String> {
     let name = |entry: &str| entry.split('=').next().unwrap_or_default().to_owned();
-    let asked = config.env().iter().flatten().chain(&options.env);
+    let asked = config.env.iter().chain(&options.env);
     let mut names: Vec<String> = asked.map(|entry| name(entry)).collect();
     names.push("PATH".to_owned());
     let all = process.env().clone().unwrap_or_default();
@@ -119,11 +119,9 @@ fn environment(options: &RunOptions, config: &Config, process: &Process) -> Vec<
 }
 
 fn labels(options: &RunOptions, config: &Config) -> Vec<(String, String)> {
-    let mut labels = config.labels().clone().unwrap_or_default();
+    let mut labels = config.labels.clone();
     labels.extend(options.lifecycle.labels.iter().cloned());
-    let mut labels: Vec<_> = labels.into_iter().collect();
-    labels.sort();
-    labels
+    labels.into_iter().collect()
 }
 
 fn points(
@@ -150,7 +148,6 @@ fn points(
 
 #[cfg(test)]
 mod tests {
-    use oci_spec::image::ConfigBuilder;
     use oci_spec::runtime::ProcessBuilder;
 
     use super::*;
@@ -159,14 +156,14 @@ mod tests {
     #[test]
     fn the_image_and_the_options_come_together() {
         let text = |text: &str| text.to_owned();
-        let config = ConfigBuilder::default()
-            .entrypoint(vec![text("/entry")])
-            .env(vec![text("A=1")])
-            .labels([(text("a"), text("1")), (text("b"), text("2"))])
-            .volumes(vec![text("/data")])
-            .user("www")
-            .build()
-            .unwrap();
+        let config = Config {
+            entrypoint: Some(vec![text("/entry")]),
+            env: vec![text("A=1")],
+            labels: [(text("a"), text("1")), (text("b"), text("2"))].into(),
+            volumes: [text("/data")].into(),
+            user: text("www"),
+            ..Config::default()
+        };
         let process = ProcessBuilder::default()
             .args(["/entry", "x"].map(text))
             .env(["PATH=/bin", "HOSTNAME=h", "A=1", "B=2", "HOME=/"].map(text))

@@ -28,7 +28,7 @@ pub(crate) fn further(
     (root, host): (&Root, &Host),
 ) -> Result<Further, Error> {
     let image = find_image(&engine.root, options)?;
-    let config = image.as_ref().and_then(|image| image.config.config().clone()).unwrap_or_default();
+    let config = image.map(|image| image.config.config).unwrap_or_default();
     let hostname = hostname(options, id, host);
     let mut warnings = Vec::new();
     let own = with_command(options, exec);

@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use oci_spec::image::Config;
+use minidock_image::config::Config;
 use oci_spec::runtime::{Mount, MountBuilder};
 
 use crate::{
@@ -42,13 +42,13 @@ pub(super) fn describe(
 
 /// What the caller asks for, and the image's volumes where that is nothing.
 pub(super) fn requests(options: &RunOptions, config: &Config) -> Vec<MountRequest> {
-    let image_volumes = config.volumes().clone().unwrap_or_default();
-    let anonymous = image_volumes
-        .into_iter()
+    let anonymous = config
+        .volumes
+        .iter()
         .filter(|path| !options.mounts.iter().any(|mount| same(&mount.target, path)))
         .map(|path| MountRequest {
             source: MountSource::Volume { name: None },
-            target: path,
+            target: path.clone(),
             read_only: false,
             propagation: None,
         });

@@ -2,9 +2,9 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use minidock_fs::Root;
+use minidock_image::config::Config;
 use minidock_ns::IdMaps;
 use minidock_sec::{Caps, Clamped, MAX_ID, Rlimit, user};
-use oci_spec::image::Config;
 use oci_spec::runtime::{
     BoxBuilder, Capability, LinuxCapabilities, LinuxCapabilitiesBuilder, PosixRlimit,
     PosixRlimitBuilder, PosixRlimitType, Process, ProcessBuilder, UserBuilder,
@@ -57,7 +57,7 @@ pub(super) fn describe(
 
 /// `-u` or the image's user, with the names of the image's own passwd and group files.
 fn find_user(options: &RunOptions, config: &Config, root: &Root) -> Result<user::User, Error> {
-    let user = options.user.as_deref().or(config.user().as_deref()).unwrap_or_default();
+    let user = options.user.as_deref().unwrap_or(&config.user);
     let read = |path: &str| match root.lookup(Path::new(path))? {
         Some(_) => Ok(root.read_file(Path::new(path), ACCOUNTS_LIMIT)?),
         None => Ok::<_, Error>(Vec::new()),
@@ -67,12 +67,12 @@ fn find_user(options: &RunOptions, config: &Config, root: &Root) -> Result<user:
 }
 
 fn arguments(options: &RunOptions, config: &Config) -> Result<Vec<String>, Error> {
-    let image_command = || config.cmd().clone().unwrap_or_default();
+    let image_command = || config.cmd.clone().unwrap_or_default();
     let (entrypoint, default_command) = match options.entrypoint.as_deref() {
         // An entrypoint of the caller's makes the image's command meaningless.
         Some("") => (Vec::new(), Vec::new()),
         Some(program) => (vec![program.to_owned()], Vec::new()),
-        None => (config.entrypoint().clone().unwrap_or_default(), image_command()),
+        None => (config.entrypoint.clone().unwrap_or_default(), image_command()),
     };
     let command = match options.command.is_empty() {
         true => default_command,
@@ -97,8 +97,7 @@ fn environment(
     if options.tty {
         entries.push("TERM=xterm".to_owned());
     }
-    let image = config.env().clone().unwrap_or_default();
-    for entry in image.iter().chain(&options.env) {
+    for entry in config.env.iter().chain(&options.env) {
         let name = name_of(entry);
         if name.is_empty() {
             return Err(Error::new(format!("invalid environment variable: {entry}")));
@@ -120,7 +119,7 @@ fn name_of(entry: &str) -> &str {
 }
 
 fn working_directory(options: &RunOptions, config: &Config) -> Result<String, Error> {
-    let image = config.working_dir().as_deref().filter(|directory| !directory.is_empty());
+    let image = Some(config.working_dir.as_str()).filter(|directory| !directory.is_empty());
     let directory = options.workdir.as_deref().or(image).unwrap_or("/");
     if directory.starts_with('/') {
         return Ok(directory.to_owned());
@@ -285,9 +284,11 @@ mod tests {
 
     #[test]
     fn an_entrypoint_replaces_the_images_command() {
-        let mut config = Config::default();
-        config.set_cmd(Some(vec!["/bin/sh".to_owned()]));
-        config.set_entrypoint(Some(vec!["/entry".to_owned()]));
+        let config = Config {
+            cmd: Some(vec!["/bin/sh".to_owned()]),
+            entrypoint: Some(vec!["/entry".to_owned()]),
+            ..Config::default()
+        };
         let mut run = options();
         assert_eq!(arguments(&run, &config).unwrap(), ["/entry", "/bin/sh"]);
         run.command = vec!["ls".to_owned()];
@@ -302,8 +303,8 @@ mod tests {
 
     #[test]
     fn the_callers_environment_wins_in_place() {
-        let mut config = Config::default();
-        config.set_env(Some(vec!["A=1".to_owned(), "B=2".to_owned()]));
+        let env = vec!["A=1".to_owned(), "B=2".to_owned()];
+        let config = Config { env, ..Config::default() };
         let mut run = options();
         run.env = vec!["A=3".to_owned(), "HOME=/h".to_owned()];
         let env = environment(&run, &config, "name", "/root").unwrap();

@@ -6,6 +6,7 @@
 //! | [`Reference`] | the name of an image: registry, repository, tag or digest |
 //! | [`manifest::Manifest`] | the parts of an image: its configuration and its layers |
 //! | [`config::ImageConfig`] | what a container of the image is to be, and the image's history |
+//! | [`store::Store`] | the images on the disk |
 //!
 //! Everything that comes from a registry or an archive is somebody else's word: each size, digest
 //! and name is checked before anything of it can be seen.
@@ -15,6 +16,7 @@ mod digest;
 mod json;
 pub mod manifest;
 mod reference;
+pub mod store;
 pub mod tar;
 
 pub use digest::{Digest, Hasher, InvalidDigest};

@@ -262,12 +262,14 @@ impl Manifest {
     }
 }
 
-impl Default for Index {
-    fn default() -> Self {
+impl Index {
+    /// An OCI index of these manifests.
+    #[must_use]
+    pub fn new(manifests: Vec<Descriptor>) -> Self {
         Self {
             schema_version: 2,
             media_type: Some(OCI_INDEX.to_owned()),
-            manifests: Vec::new(),
+            manifests,
             annotations: BTreeMap::new(),
         }
     }

@@ -205,7 +205,7 @@ mod tests {
             }),
             ..Descriptor::new(super::super::OCI_MANIFEST, Digest::of(platform.as_bytes()), 1)
         });
-        Index { manifests: manifests.collect(), ..Index::default() }
+        Index::new(manifests.collect())
     }
 
     fn selected<'a>(platforms: &[&'a str], wanted: &str) -> Option<&'a str> {

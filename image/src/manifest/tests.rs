@@ -147,7 +147,7 @@ proptest! {
         let bytes = serde_json::to_vec(&manifest).unwrap();
         let found = Document::parse(&bytes, Some(OCI_MANIFEST)).unwrap();
         prop_assert_eq!(found, Document::Manifest(Box::new(manifest)));
-        let index = Index { manifests: layers, ..Index::default() };
+        let index = Index::new(layers);
         let bytes = serde_json::to_vec(&index).unwrap();
         prop_assert_eq!(Document::parse(&bytes, None).unwrap(), Document::Index(index));
     }

@@ -9,6 +9,7 @@
 //! and name is checked before anything of it can be seen.
 
 mod digest;
+pub mod layer;
 mod reference;
 pub mod tar;
 

@@ -14,6 +14,7 @@
 pub mod config;
 mod digest;
 mod json;
+pub mod layer;
 pub mod manifest;
 mod reference;
 pub mod store;

@@ -35,8 +35,7 @@ pub struct LayerDraft {
     lock: File,
     directory: PathBuf,
     path: PathBuf,
-    place: PathBuf,
-    diff_id: Digest,
+    layers: PathBuf,
     remove_tree: RemoveTree,
 }
 
@@ -76,20 +75,19 @@ impl Store {
         }
     }
 
-    /// Begins a layer. Several processes may make the same one at once: the first to commit wins.
+    /// Begins a layer, which gets its name when it is whole. Several processes may make the same one
+    /// at once: the first to commit wins.
     ///
     /// # Errors
     /// The store cannot be written.
-    pub fn new_layer(&self, diff_id: &Digest) -> Result<LayerDraft, StoreError> {
+    pub fn new_layer(&self) -> Result<LayerDraft, StoreError> {
         self.prepare()?;
-        let prefix = format!("{NEW}-{}", diff_id.short());
-        let (lock, directory) = files::unfinished_directory(&self.layers(), &prefix)?;
+        let (lock, directory) = files::unfinished_directory(&self.layers(), NEW)?;
         let draft = LayerDraft {
             lock,
             path: directory.join(TREE),
             directory,
-            place: self.layer_directory(diff_id),
-            diff_id: *diff_id,
+            layers: self.layers(),
             remove_tree: self.remove_tree.clone(),
         };
         // The container's root has this mode when the archive names no root directory.
@@ -106,13 +104,14 @@ impl LayerDraft {
         &self.path
     }
 
-    /// Adds the layer to the store, with all of its files on the disk. One that somebody else has
+    /// Adds the layer to the store under the digest of its archive without compression, with all of
+    /// its files on the disk. One that somebody else has
     /// added meanwhile is the same, and stays.
     ///
     /// # Errors
     /// The store cannot be written.
-    pub fn commit(self, size: u64, entries: u64) -> Result<(), StoreError> {
-        let record = LayerRecord { diff_id: self.diff_id, size, entries };
+    pub fn commit(self, record: LayerRecord) -> Result<(), StoreError> {
+        let place = self.layers.join(record.diff_id.hex());
         let path = self.directory.join(RECORD);
         let contents = serde_json::to_vec(&record)
             .map_err(|error| StoreError::Layer { path: path.clone(), reason: error.to_string() })?;
@@ -122,8 +121,8 @@ impl LayerDraft {
         files::write_synced(&path, &contents)?;
         let synced = self.lock.sync_all();
         synced.map_err(StoreError::io("sync", &self.directory))?;
-        if files::rename_new(&self.directory, &self.place)? {
-            files::sync_parent(&self.place)?;
+        if files::rename_new(&self.directory, &place)? {
+            files::sync_parent(&place)?;
         }
         Ok(())
     }

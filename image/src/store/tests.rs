@@ -46,9 +46,9 @@ impl Fixture {
 
     fn unpack(&self, layer: &str) -> Digest {
         let diff_id = Digest::of(layer.as_bytes());
-        let draft = self.store.new_layer(&diff_id).unwrap();
+        let draft = self.store.new_layer().unwrap();
         fs::write(draft.path().join("file"), layer).unwrap();
-        draft.commit(layer.len() as u64, 1).unwrap();
+        draft.commit(LayerRecord { diff_id, size: layer.len() as u64, entries: 1 }).unwrap();
         diff_id
     }
 

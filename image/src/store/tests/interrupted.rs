@@ -123,13 +123,13 @@ fn what_somebody_is_still_making_is_no_garbage() {
     let fixture = Fixture::new();
     let mut writer = fixture.store.partial(&of("content"), 7).unwrap();
     writer.write_all(b"con").unwrap();
-    let draft = fixture.store.new_layer(&of("a")).unwrap();
+    let draft = fixture.store.new_layer().unwrap();
     let garbage = fixture.store.removing().unwrap().collect_garbage(&BTreeSet::new()).unwrap();
     assert_eq!(garbage, Garbage::default());
     fixture.assert_sound();
     writer.write_all(b"tent").unwrap();
     writer.commit().unwrap();
-    draft.commit(0, 0).unwrap();
+    draft.commit(LayerRecord { diff_id: of("a"), size: 0, entries: 0 }).unwrap();
     assert!(fixture.store.has_layer(&of("a")).unwrap());
 }
 

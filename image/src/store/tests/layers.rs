@@ -7,10 +7,10 @@ fn layers(fixture: &Fixture) -> Vec<String> {
 #[test]
 fn a_layer_is_seen_when_it_is_whole() {
     let fixture = Fixture::new();
-    let draft = fixture.store.new_layer(&of("a")).unwrap();
+    let draft = fixture.store.new_layer().unwrap();
     fs::write(draft.path().join("file"), "a").unwrap();
     assert!(!fixture.store.has_layer(&of("a")).unwrap());
-    draft.commit(1, 2).unwrap();
+    draft.commit(LayerRecord { diff_id: of("a"), size: 1, entries: 2 }).unwrap();
     assert!(fixture.store.has_layer(&of("a")).unwrap());
     assert_eq!(fs::read(fixture.store.layer_path(&of("a")).join("file")).unwrap(), b"a");
     let record = LayerRecord { diff_id: of("a"), size: 1, entries: 2 };
@@ -21,7 +21,7 @@ fn a_layer_is_seen_when_it_is_whole() {
 #[test]
 fn a_draft_that_is_not_wanted_goes() {
     let fixture = Fixture::new();
-    let draft = fixture.store.new_layer(&of("a")).unwrap();
+    let draft = fixture.store.new_layer().unwrap();
     fs::create_dir(draft.path().join("directory")).unwrap();
     assert_eq!(layers(&fixture).len(), 1);
     // Nobody takes it for garbage meanwhile, not even who needs no lock for that.
@@ -34,12 +34,12 @@ fn a_draft_that_is_not_wanted_goes() {
 fn of_two_who_unpack_the_same_layer_the_first_wins() {
     let fixture = Fixture::new();
     let drafts = ["first", "second"].map(|content| {
-        let draft = fixture.store.new_layer(&of("a")).unwrap();
+        let draft = fixture.store.new_layer().unwrap();
         fs::write(draft.path().join("file"), content).unwrap();
         draft
     });
     for draft in drafts {
-        draft.commit(1, 1).unwrap();
+        draft.commit(LayerRecord { diff_id: of("a"), size: 1, entries: 1 }).unwrap();
     }
     assert_eq!(fs::read(fixture.store.layer_path(&of("a")).join("file")).unwrap(), b"first");
     assert_eq!(layers(&fixture), [of("a").hex()]);
@@ -77,7 +77,7 @@ fn trees_are_removed_as_the_caller_says() {
         tell.send(path.to_owned()).unwrap();
         fs::remove_dir_all(path)
     });
-    drop(store.new_layer(&of("a")).unwrap());
+    drop(store.new_layer().unwrap());
     fixture.unpack("b");
     store.removing().unwrap().collect_garbage(&std::collections::BTreeSet::new()).unwrap();
     let paths =

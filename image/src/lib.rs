@@ -11,6 +11,7 @@
 //! Everything that comes from a registry or an archive is somebody else's word: each size, digest
 //! and name is checked before anything of it can be seen.
 
+mod compose;
 pub mod config;
 mod digest;
 mod json;
@@ -20,5 +21,6 @@ mod reference;
 pub mod store;
 pub mod tar;
 
+pub use compose::{ComposeError, NewLayer, add_image, add_layer, import};
 pub use digest::{Digest, Hasher, InvalidDigest};
 pub use reference::{InvalidReference, Reference};

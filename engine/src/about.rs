@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use minidock_cgroup::{Hierarchies, Mode};
 
-use crate::{Engine, Error, Status};
+use crate::{Engine, Error, Status, store};
 
 /// The engine and its host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +91,7 @@ pub(crate) fn about(engine: &Engine) -> Result<(About, Vec<Error>), Error> {
         running: count(&|status| status.is_active() && status != Status::Paused),
         paused: count(&|status| status == Status::Paused),
         stopped: count(&|status| !status.is_active()),
-        images: images(&engine.root.join("images"))?,
+        images: store::open(&engine.root).list()?.len() as u64,
         root: engine.root.clone(),
         cgroups: match Hierarchies::detect()?.mode() {
             Mode::None => CgroupMode::None,
@@ -139,28 +139,6 @@ fn memory() -> Result<u64, Error> {
     Ok(kilobytes * 1024)
 }
 
-/// How many directories below have a `config.json`: names may have several parts.
-fn images(directory: &Path) -> Result<u64, Error> {
-    const DEEPEST: u32 = 16;
-    fn below(directory: &Path, levels: u32) -> std::io::Result<u64> {
-        let entries = match fs::read_dir(directory) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
-            entries => entries?,
-        };
-        let mut count = 0;
-        for entry in entries {
-            let path = entry?.path();
-            if path.join("config.json").is_file() {
-                count += 1;
-            } else if levels > 0 && path.is_dir() && !path.is_symlink() {
-                count += below(&path, levels - 1)?;
-            }
-        }
-        Ok(count)
-    }
-    below(directory, DEEPEST).map_err(|error| Error::path("read", directory, &error))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,18 +151,6 @@ mod tests {
         assert_eq!(value("VERSION_ID").as_deref(), Some("13"));
         assert_eq!(value("NAME").as_deref(), Some("x"));
         assert_eq!(value("VERSION"), None);
-    }
-
-    #[test]
-    fn images_are_counted() {
-        let root = tempfile::tempdir().unwrap();
-        assert_eq!(images(&root.path().join("images")).unwrap(), 0);
-        for image in ["alpine/latest", "alpine/3", "my/app/1"] {
-            let image = root.path().join("images").join(image);
-            fs::create_dir_all(image.join("rootfs/etc")).unwrap();
-            fs::write(image.join("config.json"), "").unwrap();
-        }
-        assert_eq!(images(&root.path().join("images")).unwrap(), 3);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::events::Action;
 use crate::failpoints::failpoint;
 use crate::locks::{lock_if_free, make_private};
+use crate::store::{Base, Image};
 use crate::{ContainerId, Described, Error, Health, NetworkMode, RunOptions, reserve};
 
 /// What a container is, from its creation on.
@@ -30,12 +31,21 @@ pub(crate) struct Config {
     /// The number of the signal by which it is asked to end.
     pub(crate) stop_signal: i32,
     pub(crate) options: RunOptions,
+    /// What it keeps of its image.
+    #[serde(default)]
+    pub(crate) base: Option<Base>,
     /// What the image and the options come to together.
     #[serde(default)]
     pub(crate) described: Described,
 }
 
 impl Config {
+    /// Its image as it was when it was made.
+    pub(crate) fn image(&self) -> Result<Option<Image>, Error> {
+        let base = self.base.clone();
+        base.map(|base| Image::new(self.described.root.clone(), base)).transpose()
+    }
+
     /// Its network: what was asked for, or was decided when it was described.
     pub(crate) fn network(&self) -> NetworkMode {
         self.described.network.clone().unwrap_or_else(|| self.options.network())
@@ -361,6 +371,7 @@ mod tests {
             command: Vec::new(),
             stop_signal: 15,
             options: RunOptions::new(RootSource::Image("alpine".to_owned())),
+            base: None,
             described: Described::default(),
         };
         containers.write_config(&config, true).unwrap();

@@ -14,7 +14,7 @@ use crate::start::Start;
 use crate::state::{Claim, Record};
 use crate::{
     AttachOptions, Attached, ContainerId, Engine, Error, Explain, RunOptions, attach, console,
-    control, id, monitor, rollback,
+    control, id, monitor, rollback, store,
 };
 
 /// A new id, and the name that was asked for or a random one.
@@ -166,11 +166,13 @@ fn spawn(
 /// Nothing is going to be made but the directory and the name. What cannot be had is refused
 /// before.
 fn make(engine: &Engine, options: &RunOptions) -> Result<Claim, Error> {
-    let mut start = Start::new(engine, options, identity(options)?, Explain::Off)?;
+    let (images, image) = store::take(engine, options)?;
+    let mut start = Start::new(engine, options, identity(options)?, Explain::Off, image)?;
     let container = start.describe()?;
     engine.prepare()?;
     let record = start.bare_record(false);
     let claim = claim(&mut start, options, &container, record, None)?;
+    drop(images);
     start.warn_of(start.sweep_if_nobody_does());
     Ok(claim)
 }

@@ -8,7 +8,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use minidock_fs::{Descent, FileNode, Meta, NodeType};
 
 use crate::lower::mounts::UPPER;
-use crate::{ContainerId, Engine, Error, RootSource, control, spec, view};
+use crate::{ContainerId, Engine, Error, RootSource, control, view};
 
 /// A path that a container has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,9 +57,8 @@ pub(crate) fn diff(engine: &Engine, id: &ContainerId) -> Result<Vec<Change>, Err
         // It was never started.
         return Ok(Vec::new());
     }
-    let lower = spec::root(engine, &config.options)?;
     let marks = if nix::unistd::geteuid().is_root() { TRUSTED } else { USER };
-    let walk = Walk::new(marks, FileNode::directory(&upper)?, view::lower(&lower)?);
+    let walk = Walk::new(marks, FileNode::directory(&upper)?, view::lower(&config.described.root)?);
     walk.changes()
 }
 

@@ -1,16 +1,19 @@
 //! What images, containers and volumes take on the disk: the blocks that their files and directories
 //! have, as du(1) counts them. What has several names counts once.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use minidock_fs::{Meta, NodeType};
+use minidock_image::store::{Image, ImageSummary, Store};
+use minidock_image::{Digest, Reference};
 
 use crate::containers::entries;
 use crate::size::{Visit, walk};
-use crate::{Engine, Error, ImageName, Info, MountKind, RootSource, store};
+use crate::{Engine, Error, Info, MountKind, store};
 
 /// Bytes on the disk.
 #[derive(Debug, Default)]
@@ -34,6 +37,8 @@ pub struct DiskUsage {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ImageUsage {
+    /// The digest of its configuration.
+    pub id: Digest,
     /// Its name, without the tag.
     pub name: String,
     /// Its tag.
@@ -92,42 +97,63 @@ pub(crate) fn allocated(path: &Path) -> (u64, Option<Error>) {
 
 impl DiskUsage {
     fn images(&mut self, engine: &Engine, infos: &[Info]) -> Result<(), Error> {
-        let images = store::all(&engine.root)?;
-        let mut trees: BTreeMap<PathBuf, Blocks> = BTreeMap::new();
-        for (_, path) in &images {
-            trees.entry(path.clone()).or_insert_with(|| self.counted(path, None));
-        }
-        let (mut all, mut used) = (Union::default(), Union::default());
-        trees.values().for_each(|tree| all.add(tree));
-        for (path, tree) in &trees {
-            let mut names = images.iter().filter(|(_, own)| own == path).map(|(name, _)| name);
-            if names.any(|name| infos.iter().any(|info| is_of(info, name))) {
-                used.add(tree);
+        let store = store::open(&engine.root);
+        let _lock = store.reading()?;
+        let mut all = Parts::default();
+        for image in store.list()? {
+            match store.resolve(&image.id.hex()) {
+                Ok(found) => all.add(&store, &image, &found.image),
+                Err(error) => self.errors.push(error.into()),
             }
         }
-        for (name, path) in &images {
-            let Some(tree) = trees.get(path) else { continue };
-            let names = images.iter().filter(|(_, own)| own == path).count();
-            let created = self.created(engine, name);
-            self.images.push(ImageUsage {
-                name: name.name().to_owned(),
-                tag: name.tag().to_owned(),
-                created,
-                bytes: tree.bytes(),
-                shared_bytes: if names > 1 { tree.bytes() } else { all.shared(tree) },
-                containers: infos.iter().filter(|info| is_of(info, name)).count(),
-            });
+        let sizes: BTreeMap<_, _> =
+            all.owners.keys().map(|path| (path.clone(), self.part(path))).collect();
+        let sum = |paths: &mut dyn Iterator<Item = &PathBuf>| {
+            paths
+                .filter_map(|path| sizes.get(path))
+                .fold(0, |sum: u64, size| sum.saturating_add(*size))
+        };
+        let mut used = BTreeSet::new();
+        for (image, parts) in &all.images {
+            let containers = infos.iter().filter(|info| info.image_id == Some(image.id)).count();
+            if containers > 0 {
+                used.extend(parts);
+            }
+            let is_shared =
+                |path: &&PathBuf| all.owners.get(*path).is_some_and(|owners| *owners > 1);
+            let (bytes, shared_bytes) =
+                (sum(&mut parts.iter()), sum(&mut parts.iter().filter(is_shared)));
+            let created = image.created.clone();
+            let usage = |(name, tag)| ImageUsage {
+                id: image.id,
+                name,
+                tag,
+                created: created.clone(),
+                bytes,
+                shared_bytes,
+                containers,
+            };
+            self.images.extend(names(image).into_iter().map(usage));
         }
-        (self.image_bytes, self.used_image_bytes) = (all.bytes, used.bytes);
+        self.images.sort_by(|one, other| (&one.name, &one.tag).cmp(&(&other.name, &other.tag)));
+        for tree in [store.images(), &store.layers()] {
+            if tree.exists() {
+                self.image_bytes =
+                    self.image_bytes.saturating_add(self.counted(tree, None).bytes());
+            }
+        }
+        self.used_image_bytes = sum(&mut used.into_iter());
         Ok(())
     }
 
-    fn created(&mut self, engine: &Engine, name: &ImageName) -> Option<String> {
-        match store::find(&engine.root, name) {
-            Ok(image) => image.config.created.clone(),
+    /// A blob, or a layer with all of its files.
+    fn part(&mut self, path: &Path) -> u64 {
+        match path.symlink_metadata() {
+            Ok(meta) if meta.is_dir() => self.counted(path, None).bytes(),
+            Ok(meta) => meta.blocks().saturating_mul(512),
             Err(error) => {
-                self.errors.push(error);
-                None
+                self.errors.push(Error::path("look at", path, &error));
+                0
             }
         }
     }
@@ -163,11 +189,41 @@ impl DiskUsage {
     }
 }
 
-fn is_of(info: &Info, name: &ImageName) -> bool {
-    match &info.options.source {
-        RootSource::Image(image) => image.parse::<ImageName>().is_ok_and(|image| image == *name),
-        RootSource::Directory(_) => false,
+/// What images are made of on the disk.
+#[derive(Default)]
+struct Parts {
+    images: Vec<(ImageSummary, BTreeSet<PathBuf>)>,
+    /// How many images have it.
+    owners: BTreeMap<PathBuf, usize>,
+}
+
+impl Parts {
+    fn add(&mut self, store: &Store, summary: &ImageSummary, image: &Image) {
+        let blobs = image.manifest.parts().map(|part| part.digest).chain(summary.manifests.clone());
+        let layers = image.config.rootfs.diff_ids.iter();
+        let layers = layers.filter_map(|id| store.layer_path(id).parent().map(Path::to_path_buf));
+        let parts: BTreeSet<_> =
+            blobs.map(|digest| store.blob_path(&digest)).chain(layers).collect();
+        for part in &parts {
+            *self.owners.entry(part.clone()).or_default() += 1;
+        }
+        self.images.push((summary.clone(), parts));
     }
+}
+
+/// Repository and tag of each name of an image.
+fn names(image: &ImageSummary) -> Vec<(String, String)> {
+    let none = || "<none>".to_owned();
+    let mut names: Vec<_> = image
+        .references
+        .iter()
+        .map(|name| (name.familiar_name(), name.tag().map_or_else(none, str::to_owned)))
+        .collect();
+    if names.is_empty() {
+        let repository = image.digests.first().map(Reference::familiar_name);
+        names.push((repository.unwrap_or_else(none), none()));
+    }
+    names
 }
 
 /// The blocks of a tree.
@@ -218,33 +274,6 @@ impl Visit for Blocks {
     }
 }
 
-/// Several trees, and what they share once.
-#[derive(Default)]
-struct Union {
-    bytes: u64,
-    /// In how many trees a file with several names is.
-    owners: HashMap<(u64, u64), usize>,
-}
-
-impl Union {
-    fn add(&mut self, tree: &Blocks) {
-        self.bytes = self.bytes.saturating_add(tree.own);
-        for (file, bytes) in &tree.linked {
-            let count = self.owners.entry(*file).or_default();
-            if *count == 0 {
-                self.bytes = self.bytes.saturating_add(*bytes);
-            }
-            *count += 1;
-        }
-    }
-
-    /// Bytes that one of the trees has in common with others.
-    fn shared(&self, tree: &Blocks) -> u64 {
-        let is_shared = |file: &(u64, u64)| self.owners.get(file).is_some_and(|count| *count > 1);
-        tree.linked.iter().filter(|(file, _)| is_shared(file)).map(|(_, bytes)| *bytes).sum()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -280,24 +309,13 @@ mod tests {
         assert!(allocated(&at("tree/one")).1.is_some());
     }
 
-    fn image(root: &Path, name: &str) -> PathBuf {
-        let directory = root.join("images").join(name);
-        fs::create_dir_all(directory.join("rootfs")).unwrap();
-        let config = "{\"architecture\":\"amd64\",\"os\":\"linux\",\"rootfs\":{\"type\":\"layers\",\
-                      \"diff_ids\":[]},\"created\":\"2026-01-02T03:04:05Z\"}";
-        fs::write(directory.join("config.json"), config).unwrap();
-        directory
-    }
-
     #[test]
     fn what_images_share_counts_once() {
         let top = tempfile::tempdir().unwrap();
         let engine = Engine::new(top.path().to_owned(), top.path().join("state"));
-        let (one, two) = (image(top.path(), "alpine/3"), image(top.path(), "my/app/latest"));
-        fs::write(one.join("rootfs/big"), [1; 50_000]).unwrap();
-        fs::hard_link(one.join("rootfs/big"), two.join("rootfs/big")).unwrap();
-        fs::hard_link(one.join("rootfs/big"), two.join("rootfs/again")).unwrap();
-        fs::write(two.join("rootfs/own"), [1; 5000]).unwrap();
+        let base = [("etc/passwd", &[b'x'; 50_000][..])];
+        store::tests::image(top.path(), "alpine:3", &[&base]);
+        store::tests::image(top.path(), "my/app", &[&base, &[("app", &[b'y'; 5000])]]);
         fs::create_dir_all(top.path().join("volumes/data/_data")).unwrap();
         let usage = usage(&engine).unwrap();
         assert!(usage.errors.is_empty(), "{:?}", usage.errors);
@@ -305,16 +323,12 @@ mod tests {
         assert_eq!((first.name.as_str(), first.tag.as_str()), ("alpine", "3"));
         assert_eq!((second.name.as_str(), second.tag.as_str()), ("my/app", "latest"));
         assert_eq!(first.created.as_deref(), Some("2026-01-02T03:04:05Z"));
-        assert_eq!((first.bytes, second.bytes), (du(&[&one]), du(&[&two])));
+        // The layer and its archive.
+        assert!(first.shared_bytes >= 100_000, "{first:?}");
         assert_eq!(first.shared_bytes, second.shared_bytes);
-        assert!(first.shared_bytes >= 50_000);
-        assert_eq!((usage.image_bytes, usage.used_image_bytes), (du(&[&one, &two]), 0));
-        // A further name of the same image.
-        symlink("3", top.path().join("images/alpine/latest")).unwrap();
-        let named = super::usage(&engine).unwrap();
-        assert_eq!((named.images.len(), named.image_bytes), (3, usage.image_bytes));
-        assert_eq!((named.images[1].tag.as_str(), named.images[1].bytes), ("latest", first.bytes));
-        assert_eq!(named.images[1].shared_bytes, first.bytes);
+        assert!(second.bytes >= second.shared_bytes + 10_000, "{second:?}");
+        let (images, layers) = (top.path().join("images"), top.path().join("layers"));
+        assert_eq!((usage.image_bytes, usage.used_image_bytes), (du(&[&images, &layers]), 0));
         let [data] = &usage.volumes[..] else { panic!("{usage:?}") };
         assert_eq!((data.name.as_str(), data.containers), ("data", 0));
         assert_eq!(data.bytes, du(&[&top.path().join("volumes/data")]));

@@ -29,6 +29,8 @@ pub enum Kind {
     NoSuchContainer,
     /// There is no network of that name or id: 125.
     NoSuchNetwork,
+    /// There is no image of that name or id in the store: 125.
+    NoSuchImage,
     /// The container does not run, or is paused: 125.
     NotRunning,
     /// This signal has ended the start, or the look at a container: 128 and its number.
@@ -144,7 +146,11 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self.kind {
-            Kind::Engine | Kind::NoSuchContainer | Kind::NoSuchNetwork | Kind::NotRunning => 125,
+            Kind::Engine
+            | Kind::NoSuchContainer
+            | Kind::NoSuchNetwork
+            | Kind::NoSuchImage
+            | Kind::NotRunning => 125,
             Kind::NotExecutable => 126,
             Kind::NotFound => 127,
             Kind::Interrupted(signal) => signal.saturating_add(128),
@@ -184,6 +190,9 @@ from_crates!(
     minidock_net::nft::Error,
     minidock_net::names::Error,
     minidock_sec::Error,
+    minidock_image::InvalidReference,
+    minidock_image::layer::Error,
+    minidock_image::manifest::InvalidPlatform,
     oci_spec::OciSpecError
 );
 

@@ -151,7 +151,7 @@ fn plan(
     seal::check(target.maps.as_ref())?;
     host.ids.clone_from(&target.maps);
     let run = settled(&config)?;
-    let further = spec::further(engine, (id, &run), options, (&target.root, &host))?;
+    let further = spec::further((id, &run), config.base.as_ref(), options, (&target.root, &host))?;
     let state = &engine.state.container(id);
     let facts = Facts { host: &host, hierarchies: &hierarchies, state, stdio };
     let plan = lower::exec(&further, &target.facts()?, &facts)?;

@@ -13,6 +13,8 @@ use minidock_ns::Process;
 
 use crate::containers::{Config, Outcome};
 use crate::lower::mounts::{UPPER, WORK};
+use minidock_image::Digest;
+
 use crate::{
     Connections, ContainerId, Described, Engine, Error, Kind, LogDriver, RootSource, RunOptions,
     address, adrift, health, survivor,
@@ -30,6 +32,8 @@ pub struct Info {
     pub name: String,
     /// How the image was named.
     pub image: String,
+    /// The image's id; nothing when its root is a directory of the caller's.
+    pub image_id: Option<Digest>,
     /// When it was made, nanoseconds since the epoch.
     pub created: u64,
     /// The program and its arguments, as the image and the options have it.
@@ -56,6 +60,7 @@ impl Info {
             id,
             name: name.to_owned(),
             image: crate::spec::image_name(&options.source),
+            image_id: None,
             created: 0,
             command: Vec::new(),
             stop_signal: libc::SIGTERM,
@@ -135,10 +140,12 @@ fn connections(engine: &Engine, id: &ContainerId, state: &State) -> Result<Conne
 }
 
 fn known(engine: &Engine, config: Config, state: State) -> Info {
-    let Config { id, name, image, created, command, stop_signal, options, described } = config;
+    let Config { id, name, image, created, command, stop_signal, options, base, described } =
+        config;
+    let image_id = base.map(|base| base.id);
     let directory = engine.containers.directory(&id);
     let info = Info::new(id, &name, options);
-    Info { image, created, command, stop_signal, described, state, directory, ..info }
+    Info { image, image_id, created, command, stop_signal, described, state, directory, ..info }
 }
 
 /// How long whoever is in charge may take to write down an end that has come.
@@ -323,6 +330,7 @@ mod tests {
             command: Vec::new(),
             stop_signal: 15,
             options: RunOptions::new(RootSource::Image("alpine".to_owned())),
+            base: None,
             described: Described::default(),
         }
     }

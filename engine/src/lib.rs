@@ -149,7 +149,6 @@ pub use seal::seal;
 pub use signals::number as signal_number;
 pub use spec::{Described, MountKind, MountPoint};
 pub use stats::Usage;
-pub use store::ImageName;
 pub use topology::{
     Attachment, Device, Finding, Found, Listener, NameServer, Namespace, Port, PublishedPorts,
     Rule, Topology, Wires, Wiring,

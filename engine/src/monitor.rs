@@ -84,13 +84,14 @@ fn start(
     let config = control::config(engine, &claim.record.id)?;
     // What nobody asked for was decided when it was described.
     let network = Some(config.network());
+    let image = config.image()?;
     let Config { id, name, options, described, .. } = config;
     let options = RunOptions { network, ..options };
     let listener = channel::listener(&engine.state.container(&id))?;
     failpoint!("monitor-socket");
     // What stays with the container opens it again; that it can is known before there is one.
     drop(log_writer(engine, &id, &options.lifecycle.log)?);
-    let mut start = Start::new(engine, &options, (id.clone(), name), Explain::Off)?;
+    let mut start = Start::new(engine, &options, (id.clone(), name), Explain::Off, image)?;
     start.set_terminal_size(caller.by.size);
     let (mut prepared, ends) = Prepared::piped(options.interactive, options.tty)?;
     let ready = start.ready(|_| Ok(std::mem::take(&mut prepared)))?;

@@ -4,10 +4,12 @@
 use std::path::Path;
 
 use minidock_cgroup::Hierarchies;
+use minidock_image::config::Config;
 
 use crate::host::Host;
 use crate::lower::{Facts, lower};
 use crate::plan::Stdio;
+use crate::store::Image;
 use crate::*;
 
 const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -31,20 +33,11 @@ fn hierarchies((mountinfo, own): (&str, &str)) -> Hierarchies {
 }
 
 /// The image `alpine` in a store.
-pub(crate) fn make_image(root: &Path) {
-    let image = root.join("images/alpine/latest");
-    std::fs::create_dir_all(image.join("rootfs/etc")).unwrap();
-    std::fs::write(
-        image.join("rootfs/etc/passwd"),
-        "root:x:0:0::/root:/bin/sh\nwww:x:82:82::/www:/x\n",
-    )
-    .unwrap();
-    std::fs::write(
-        image.join("config.json"),
-        r#"{"architecture":"amd64","os":"linux","config":{"Cmd":["/bin/sh"]},
-            "rootfs":{"type":"layers","diff_ids":[]}}"#,
-    )
-    .unwrap();
+pub(crate) fn make_image(root: &Path) -> Image {
+    let accounts = &b"root:x:0:0::/root:/bin/sh\nwww:x:82:82::/www:/x\n"[..];
+    let config = Config { cmd: Some(vec!["/bin/sh".to_owned()]), ..Config::default() };
+    store::tests::image_with(root, "alpine", &[&[("etc/passwd", accounts)]], config);
+    store::find(root, "alpine", None).unwrap()
 }
 
 /// Without control groups, as most callers without root are.
@@ -74,7 +67,7 @@ fn host_for(options: &RunOptions) -> Host {
 /// The plan as `--dry-run` prints it, for a store that lies in ROOT.
 fn plan_of(layout: (&str, &str), change: impl FnOnce(&mut RunOptions)) -> String {
     let root = tempfile::tempdir().unwrap();
-    make_image(root.path());
+    let image = make_image(root.path());
     let mut options = RunOptions::new(RootSource::Image("alpine".to_owned()));
     change(&mut options);
     let mut host = host_for(&options);
@@ -87,7 +80,8 @@ fn plan_of(layout: (&str, &str), change: impl FnOnce(&mut RunOptions)) -> String
         let ranges = ids::Ranges::new(root.path().join("ids"));
         host.ids = Some(ranges.next(&ID.parse().unwrap()).unwrap().maps());
     }
-    let container = spec::describe(&engine, &options, ID.parse().unwrap(), &host).unwrap();
+    let container =
+        spec::describe(&engine, (&options, Some(&image)), ID.parse().unwrap(), &host).unwrap();
     let facts = Facts {
         host: &host,
         hierarchies: &hierarchies(layout),

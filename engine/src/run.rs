@@ -23,7 +23,7 @@ use crate::stdio::{self, Prepared};
 use crate::supervise::{Front, supervise};
 use crate::{
     ContainerId, Engine, Error, Explain, Healthcheck, LogDriver, Reporting, RunOptions, host,
-    rollback, survivor,
+    rollback, store, survivor,
 };
 
 pub(crate) fn run(
@@ -31,7 +31,8 @@ pub(crate) fn run(
     options: &RunOptions,
     reporting: Reporting,
 ) -> Result<u8, Error> {
-    let mut start = Start::new(engine, options, identity(options)?, reporting.explain)?;
+    let (images, image) = store::take(engine, options)?;
+    let mut start = Start::new(engine, options, identity(options)?, reporting.explain, image)?;
     if reporting.dry_run || reporting.explain == Explain::Shell {
         return start.dry(reporting.explain);
     }
@@ -43,6 +44,7 @@ pub(crate) fn run(
     let mut signals = Signals::collect()?;
     let record = start.record(&ready, false);
     let mut claim = claim(&mut start, options, &ready.container, record, Some(&mut signals))?;
+    drop(images);
     let log = if logged { log_writer(engine, &start.id, &options.lifecycle.log) } else { Ok(None) };
     let status = log.and_then(|log| attend(&mut start, (ready, log), &mut claim, &mut signals));
     let undone = rollback::undo(engine, &start.mounted, &claim);

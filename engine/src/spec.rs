@@ -24,11 +24,8 @@ use oci_spec::runtime::{
 };
 
 use crate::host::Host;
-use crate::store::{self, Image};
-use crate::{
-    ContainerId, Engine, Error, Healthcheck, NetworkMode, PullPolicy, RootSource, RunOptions,
-    health,
-};
+use crate::store::Image;
+use crate::{ContainerId, Engine, Error, Healthcheck, NetworkMode, RootSource, RunOptions, health};
 
 pub use described::{Described, MountKind, MountPoint};
 pub(crate) use exec::{Further, further};
@@ -90,19 +87,18 @@ const READ_ONLY: [&str; 5] =
 /// Describes the container that `options` ask for.
 pub(crate) fn describe(
     engine: &Engine,
-    options: &RunOptions,
+    (options, image): (&RunOptions, Option<&Image>),
     id: ContainerId,
     host: &Host,
 ) -> Result<Container, Error> {
-    let image = find_image(&engine.root, options)?;
-    let trees = trees(options, image.as_ref())?;
+    let trees = trees(options, image)?;
     let directory = engine.root.join("containers").join(id.as_str());
-    let config = image.as_ref().map(|image| image.config.config.clone()).unwrap_or_default();
+    let config = image.map(|image| image.base.config.clone()).unwrap_or_default();
     let hostname = hostname(options, &id, host);
     let mut warnings = discarded_ports(options);
     let root = Root::of_layers(&trees)?;
     let mut process = process::describe(options, &config, &root, (&hostname, host), &mut warnings)?;
-    let check = healthcheck(options, image.as_ref(), &mut warnings)?;
+    let check = healthcheck(options, image, &mut warnings)?;
     let devices = devices::describe(options, host.rootless)?;
     let (mut mounts, volumes) = mounts::describe(options, &config, &engine.root, &directory)?;
     let files = files::describe(options, &root, &hostname, host)?;
@@ -189,12 +185,6 @@ fn healthcheck(
     Ok(check)
 }
 
-/// The root file system that the options name: the layers of an image, the uppermost first, or a
-/// directory.
-pub(crate) fn root(engine: &Engine, options: &RunOptions) -> Result<Vec<PathBuf>, Error> {
-    trees(options, find_image(&engine.root, options)?.as_ref())
-}
-
 pub(crate) fn image_name(source: &RootSource) -> String {
     match source {
         RootSource::Image(name) => name.clone(),
@@ -202,26 +192,9 @@ pub(crate) fn image_name(source: &RootSource) -> String {
     }
 }
 
-fn find_image(root: &Path, options: &RunOptions) -> Result<Option<Image>, Error> {
-    let RootSource::Image(name) = &options.source else { return Ok(None) };
-    let name = name.parse()?;
-    if options.pull == PullPolicy::Always {
-        return Err(Error::new(format!("cannot pull {name}: this engine has no registry client"))
-            .hint("use the image in the local store with --pull missing"));
-    }
-    let image = store::find(root, &name)?;
-    if let Some(platform) = &options.platform {
-        let has = format!("{}/{}", image.config.os, image.config.architecture);
-        if *platform != has {
-            return Err(Error::new(format!(
-                "image with reference {name} was found but its platform ({has}) does not match the specified platform ({platform})"
-            )));
-        }
-    }
-    Ok(Some(image))
-}
-
-fn trees(options: &RunOptions, image: Option<&Image>) -> Result<Vec<PathBuf>, Error> {
+/// What is below the container's own layer, the uppermost first, or the directory that it has
+/// instead.
+pub(crate) fn trees(options: &RunOptions, image: Option<&Image>) -> Result<Vec<PathBuf>, Error> {
     match (&options.source, image) {
         (RootSource::Directory(path), _) => Ok(vec![tree(path)?]),
         (_, Some(image)) => image.layers.iter().map(|layer| tree(layer)).collect(),

@@ -23,6 +23,7 @@ use crate::signals::Signals;
 use crate::spec::{self, Container};
 use crate::state::{Claim, Record};
 use crate::stdio::Prepared;
+use crate::store::Image;
 use crate::{
     ContainerId, Engine, Error, Explain, NetworkMode, RunOptions, UserNamespace, rollback,
 };
@@ -32,6 +33,8 @@ use crate::{
 pub(crate) struct Start<'a> {
     pub(crate) engine: &'a Engine,
     options: RunOptions,
+    /// What it is made from, unless that is a directory.
+    image: Option<Image>,
     pub(crate) id: ContainerId,
     pub(crate) name: String,
     host: Host,
@@ -73,6 +76,7 @@ impl<'a> Start<'a> {
         options: &RunOptions,
         (id, name): (ContainerId, String),
         explain: Explain,
+        image: Option<Image>,
     ) -> Result<Self, Error> {
         let host = Host::read()?;
         let mounted = Hierarchies::detect()?;
@@ -89,6 +93,7 @@ impl<'a> Start<'a> {
         let mut start = Self {
             engine,
             options,
+            image,
             id,
             name,
             hierarchies,
@@ -119,6 +124,7 @@ impl<'a> Start<'a> {
             stop_signal: container.stop_signal,
             command: process.and_then(|process| process.args().clone()).unwrap_or_default(),
             options: options.clone(),
+            base: self.image.as_ref().map(|image| image.base.clone()),
             described: container.described.clone(),
         }
     }
@@ -156,7 +162,8 @@ impl<'a> Start<'a> {
     }
 
     pub(crate) fn describe(&self) -> Result<Container, Error> {
-        spec::describe(self.engine, &self.options, self.id.clone(), &self.host)
+        let made_from = (&self.options, self.image.as_ref());
+        spec::describe(self.engine, made_from, self.id.clone(), &self.host)
     }
 
     fn lower(&self, container: &Container, stdio: Stdio) -> Result<Plan, Error> {
@@ -232,7 +239,10 @@ impl<'a> Start<'a> {
             NetworkMode::Host | NetworkMode::Container(_) => {
                 Error::new("it shares the network of others")
             }
-            _ => match ids::possible(&spec::root(self.engine, &self.options)?, self.host.kernel) {
+            _ => match ids::possible(
+                &spec::trees(&self.options, self.image.as_ref())?,
+                self.host.kernel,
+            ) {
                 Ok(None) => return Ok(true),
                 Ok(Some(why)) => why,
                 Err(error) => return Err(error),

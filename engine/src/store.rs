@@ -1,200 +1,207 @@
-//! The local image store: `ROOT/images/<name>/<tag>/{rootfs/, config.json}`.
+//! The images of the store, as containers need them.
 
-use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
-use minidock_image::config::ImageConfig;
+use minidock_image::config::Config;
+use minidock_image::manifest::Platform;
+use minidock_image::store::{SharedLock, Store, StoreError};
+use minidock_image::{Digest, Reference};
+use serde::{Deserialize, Serialize};
 
-use crate::containers::entries;
-use crate::{Error, Healthcheck};
-
-/// The name of an image, `name[:tag]`; the tag is `latest` when not given.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImageName {
-    name: String,
-    tag: String,
-}
+use crate::{Engine, Error, Healthcheck, Kind, PullPolicy, RootSource, RunOptions, ids};
 
 /// An image that can be run.
 #[derive(Debug, Clone)]
 pub(crate) struct Image {
     /// The unpacked layers, the uppermost first: shared by all containers and never written.
     pub(crate) layers: Vec<PathBuf>,
-    pub(crate) config: ImageConfig,
+    pub(crate) base: Base,
     /// `HEALTHCHECK`, which is docker's own.
     pub(crate) healthcheck: Option<Healthcheck>,
 }
 
-impl FromStr for ImageName {
-    type Err = Error;
+/// What a container keeps of its image: what has its name later may be another one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Base {
+    /// The digest of its configuration.
+    pub(crate) id: Digest,
+    /// What it says of its containers.
+    pub(crate) config: Config,
+}
 
-    /// Path components of lower-case letters and digits with `.`, `_` and `-` between them, and a
-    /// tag of at most 128 letters, digits, `_`, `.`, `-` (OCI distribution specification).
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let invalid = || Error::new(format!("invalid reference format: {text:?}"));
-        let (name, tag) = match text.rsplit_once(':') {
-            Some((name, tag)) if !tag.contains('/') => (name, tag),
-            _ => (text, "latest"),
-        };
-        if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+/// The store of a root directory.
+pub(crate) fn open(root: &Path) -> Store {
+    let remove = |path: &Path| ids::remove_tree(path).map_err(std::io::Error::other);
+    Store::open(root).removing_trees_by(remove)
+}
+
+/// The image of a container that is about to be made, if it is made from one. Nobody removes it as
+/// long as the lock is held: until the container says that it needs it.
+pub(crate) fn take(
+    engine: &Engine,
+    options: &RunOptions,
+) -> Result<(SharedLock, Option<Image>), Error> {
+    let lock = open(&engine.root).reading()?;
+    let RootSource::Image(name) = &options.source else { return Ok((lock, None)) };
+    if options.pull == PullPolicy::Always {
+        return Err(Error::new(format!("cannot pull {name}: this engine has no registry client"))
+            .hint("use the image in the local store with --pull missing"));
+    }
+    let image = find(&engine.root, name, options.platform.as_deref())?;
+    Ok((lock, Some(image)))
+}
+
+/// Finds an image by its name, by its id or the beginning of that.
+pub(crate) fn find(root: &Path, name: &str, platform: Option<&str>) -> Result<Image, Error> {
+    let store = open(root);
+    let image = match store.resolve(name) {
+        Err(StoreError::NoSuchImage(_)) => return Err(unknown(root, name)),
+        found => found?.image,
+    };
+    if let Some(wanted) = platform {
+        check_platform(name, &image.config.platform(), wanted)?;
+    }
+    let mut layers = Vec::new();
+    for diff_id in image.config.rootfs.diff_ids.iter().rev() {
+        if !store.has_layer(diff_id)? {
             return Err(Error::new(format!(
-                "invalid reference format: repository name ({name}) must be lowercase"
-            )));
+                "image {name} is not whole: layer {diff_id} is missing"
+            ))
+            .hint("put the image into the store again"));
         }
-        if name.len() <= 255 && name.split('/').all(is_component) && is_tag(tag) {
-            Ok(Self { name: name.to_owned(), tag: tag.to_owned() })
-        } else {
-            Err(invalid())
-        }
+        layers.push(store.layer_path(diff_id));
+    }
+    Image::new(layers, Base { id: image.id, config: image.config.config })
+}
+
+fn check_platform(name: &str, has: &Platform, wanted: &str) -> Result<(), Error> {
+    let wanted: Platform = wanted.parse()?;
+    if *has == wanted {
+        return Ok(());
+    }
+    Err(Error::new(format!(
+        "image with reference {name} was found but its platform ({has}) does not match the specified platform ({wanted})"
+    )))
+}
+
+impl Image {
+    /// One of these layers, the uppermost first.
+    pub(crate) fn new(layers: Vec<PathBuf>, base: Base) -> Result<Self, Error> {
+        let check = base.config.healthcheck.as_ref().map(Healthcheck::try_from);
+        Ok(Self { healthcheck: check.transpose()?, layers, base })
     }
 }
 
-fn is_component(text: &str) -> bool {
-    let alphanumeric = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let bytes = text.as_bytes();
-    bytes.first().is_some_and(alphanumeric)
-        && bytes.last().is_some_and(alphanumeric)
-        && bytes.iter().all(|byte| alphanumeric(byte) || b"._-".contains(byte))
-        && !text.contains("..")
-}
-
-fn is_tag(text: &str) -> bool {
-    let mut bytes = text.bytes();
-    bytes.next().is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-        && text.len() <= 128
-        && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
-}
-
-impl ImageName {
-    /// Without the tag.
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    pub(crate) fn tag(&self) -> &str {
-        &self.tag
-    }
-}
-
-impl fmt::Display for ImageName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.name, self.tag)
-    }
-}
-
-/// Finds an image.
-pub(crate) fn find(root: &Path, name: &ImageName) -> Result<Image, Error> {
-    let directory = root.join("images").join(&name.name).join(&name.tag);
-    let file = directory.join("config.json");
-    let text = match std::fs::read_to_string(&file) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(unknown(root, name)),
-        Err(error) => return Err(Error::path("read", &file, &error)),
+fn unknown(root: &Path, name: &str) -> Error {
+    // What is no name at all is told as that.
+    let name = match name.parse::<Reference>() {
+        Ok(reference) => reference.familiar(),
+        Err(error) => return error.into(),
     };
-    let damaged = |error: &dyn fmt::Display| {
-        Error::new(format!("the image configuration {} is damaged: {error}", file.display()))
-            .hint("put the image into the store again")
-    };
-    let config = ImageConfig::parse(text.as_bytes()).map_err(|error| damaged(&error))?;
-    let check = config.config.healthcheck.as_ref().map(Healthcheck::try_from);
-    let healthcheck = check.transpose().map_err(|error| damaged(&error))?;
-    Ok(Image { layers: vec![directory.join("rootfs")], config, healthcheck })
-}
-
-/// All images and their directories, by name. One of several names has one directory.
-pub(crate) fn all(root: &Path) -> Result<Vec<(ImageName, PathBuf)>, Error> {
-    let mut found = Vec::new();
-    collect(&root.join("images"), "", &mut found)?;
-    Ok(found)
-}
-
-/// A directory with a configuration is an image, and its own name the tag. `name` is that of the
-/// directory below `images`.
-fn collect(
-    directory: &Path,
-    name: &str,
-    found: &mut Vec<(ImageName, PathBuf)>,
-) -> Result<(), Error> {
-    for entry in entries(directory)? {
-        let path = directory.join(&entry);
-        if path.join("config.json").is_file() {
-            let path = path.canonicalize().unwrap_or(path);
-            found.extend(format!("{name}:{entry}").parse().ok().map(|image| (image, path)));
-        } else if path.is_dir() && entry.parse::<ImageName>().is_ok() {
-            let name = if name.is_empty() { entry } else { format!("{name}/{entry}") };
-            collect(&path, &name, found)?;
-        }
-    }
-    Ok(())
-}
-
-fn unknown(root: &Path, name: &ImageName) -> Error {
     Error::new(format!(
         "Unable to find image '{name}' locally: there is none in {}",
         root.display()
     ))
+    .kind(Kind::NoSuchImage)
     .hint("`cargo xtask rootfs` puts `alpine` there; `--rootfs DIR` runs any directory")
 }
 
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        let kind = match error {
+            StoreError::NoSuchImage(_) => Kind::NoSuchImage,
+            _ => Kind::Engine,
+        };
+        Self::new(error.to_string()).kind(kind)
+    }
+}
+
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use minidock_image::config::{History, ImageConfig};
+    use minidock_image::layer::{Options, Owner};
+    use minidock_image::{add_image, add_layer};
+
     use super::*;
 
-    #[test]
-    fn names_have_a_tag() {
-        assert_eq!("alpine".parse::<ImageName>().unwrap().to_string(), "alpine:latest");
-        assert_eq!("my/app:1.2".parse::<ImageName>().unwrap().to_string(), "my/app:1.2");
+    /// Puts an image of these layers, the lowest first, into a store; each is files and what they
+    /// hold.
+    pub(crate) fn image(root: &Path, name: &str, layers: &[&[(&str, &[u8])]]) {
+        image_with(root, name, layers, Config::default());
     }
 
-    #[test]
-    fn names_cannot_leave_the_store() {
-        for bad in
-            ["", "..", "../x", "a/../b", "a//b", "/a", "a/", "a:", "a:../b", ".a", "a b", "a:-x"]
-        {
-            assert!(bad.parse::<ImageName>().is_err(), "{bad:?}");
+    pub(crate) fn image_with(root: &Path, name: &str, layers: &[&[(&str, &[u8])]], config: Config) {
+        let store = open(root);
+        let options = Options { owner: Owner::Mine, devices: false, ..Options::default() };
+        let mut whole = ImageConfig {
+            created: Some("2026-01-02T03:04:05Z".to_owned()),
+            architecture: "amd64".to_owned(),
+            os: "linux".to_owned(),
+            config,
+            ..ImageConfig::default()
+        };
+        let mut archives = Vec::new();
+        for files in layers {
+            let layer = add_layer(&store, &archive(files)[..], &options).unwrap();
+            whole.rootfs.diff_ids.push(layer.record.diff_id);
+            whole.history.push(History::default());
+            archives.push(layer.archive);
         }
-        let error = "Alpine".parse::<ImageName>().unwrap_err().to_string();
-        assert!(error.contains("must be lowercase"), "{error}");
+        add_image(&store, &archives, &whole, &[name.parse().unwrap()]).unwrap();
+    }
+
+    fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        for (name, contents) in files {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(contents.len() as u64);
+            header.set_mode(0o644);
+            builder.append_data(&mut header, name, *contents).unwrap();
+        }
+        builder.into_inner().unwrap()
     }
 
     #[test]
     fn an_unknown_image_says_how_to_get_one() {
-        let error = find(Path::new("/nonexistent"), &"nosuch".parse().unwrap()).unwrap_err();
+        let error = find(Path::new("/nonexistent"), "nosuch", None).unwrap_err();
         assert!(error.to_string().starts_with("Unable to find image 'nosuch:latest' locally"));
         assert!(error.advice().unwrap().contains("xtask rootfs"));
+        assert_eq!(error.what(), Kind::NoSuchImage);
+        let error = find(Path::new("/nonexistent"), "No Such", None).unwrap_err().to_string();
+        assert!(error.starts_with("invalid reference format"), "{error}");
     }
 
     #[test]
-    fn an_image_may_say_how_its_health_is_checked() {
+    fn an_image_is_its_layers_and_what_it_says() {
         let root = tempfile::tempdir().unwrap();
-        let directory = root.path().join("images/x/latest");
-        std::fs::create_dir_all(&directory).unwrap();
-        let found = |config: &str| {
-            let text = format!(
-                r#"{{"architecture":"amd64","os":"linux","rootfs":{{"type":"layers","diff_ids":[]}},
-                "history":[]{config}}}"#
-            );
-            std::fs::write(directory.join("config.json"), text).unwrap();
-            find(root.path(), &"x".parse().unwrap()).map(|image| image.healthcheck)
+        let check = minidock_image::config::Healthcheck {
+            test: Some(vec!["CMD-SHELL".to_owned(), "x".to_owned()]),
+            retries: Some(2),
+            ..Default::default()
         };
-        assert_eq!(found("").unwrap(), None);
-        assert_eq!(found(r#","config":{}"#).unwrap(), None);
-        let check = r#","config":{"Healthcheck":{"Test":["CMD-SHELL","x"],"Retries":2}}"#;
+        let config = Config { healthcheck: Some(check), ..Config::default() };
+        image_with(root.path(), "x", &[&[("a", b"low")], &[("a", b"high")]], config);
+        let found = find(root.path(), "x", Some("linux/amd64")).unwrap();
+        let read = |layer: &PathBuf| std::fs::read_to_string(layer.join("a")).unwrap();
+        assert_eq!(found.layers.iter().map(read).collect::<Vec<_>>(), ["high", "low"]);
         let expected = Healthcheck { retries: 2, ..Healthcheck::shell("x") };
-        assert_eq!(found(check).unwrap(), Some(expected));
-        let error = found(r#","config":{"Healthcheck":{"Retries":-1}}"#).unwrap_err();
-        assert!(error.to_string().contains("damaged"), "{error}");
+        assert_eq!(found.healthcheck, Some(expected));
+        let by_id = find(root.path(), &found.base.id.short(), None).unwrap();
+        assert_eq!(by_id.base, found.base);
+        let error = find(root.path(), "x", Some("linux/arm64")).unwrap_err().to_string();
+        assert!(error.contains("does not match the specified platform (linux/arm64)"), "{error}");
+        std::fs::remove_dir_all(found.layers[0].parent().unwrap()).unwrap();
+        let error = find(root.path(), "x", None).unwrap_err().to_string();
+        assert!(error.contains("is not whole"), "{error}");
     }
 
     #[test]
-    fn a_damaged_configuration_is_told() {
+    fn a_healthcheck_that_means_nothing_is_told() {
         let root = tempfile::tempdir().unwrap();
-        let directory = root.path().join("images/x/latest");
-        std::fs::create_dir_all(&directory).unwrap();
-        std::fs::write(directory.join("config.json"), "{").unwrap();
-        let error = find(root.path(), &"x".parse().unwrap()).unwrap_err();
-        assert!(error.to_string().contains("damaged"), "{error}");
+        let check = minidock_image::config::Healthcheck { retries: Some(-1), ..Default::default() };
+        let config = Config { healthcheck: Some(check), ..Config::default() };
+        image_with(root.path(), "x", &[&[]], config);
+        let error = find(root.path(), "x", None).unwrap_err().to_string();
+        assert_eq!(error, "Retries in Healthcheck cannot be negative");
     }
 }

@@ -186,6 +186,7 @@ mod tests {
             created: 1,
             command: Vec::new(),
             stop_signal: 15,
+            base: None,
             described: crate::Described::default(),
             options,
         }

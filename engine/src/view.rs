@@ -14,7 +14,7 @@ use crate::containers::Config;
 use crate::launch::make_directory;
 use crate::lower::mounts::{UPPER, WORK};
 use crate::{
-    ContainerId, Engine, Error, MountKind, MountPoint, MountSource, RootSource, control, host, spec,
+    ContainerId, Engine, Error, MountKind, MountPoint, MountSource, RootSource, control, host,
 };
 
 /// The root of a container.
@@ -118,7 +118,7 @@ fn view_of(process: &Process, root: FileNode) -> Result<View, Error> {
 fn of_stopped(engine: &Engine, id: &ContainerId, purpose: Purpose) -> Result<View, Error> {
     let config = control::config(engine, id)?;
     let options = &config.options;
-    let trees = spec::root(engine, options)?;
+    let trees = config.described.root.clone();
     let mounts = match purpose {
         Purpose::Own => Vec::new(),
         Purpose::Read | Purpose::Write => mounts(&config),

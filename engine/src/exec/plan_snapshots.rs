@@ -10,14 +10,13 @@ use crate::host::Host;
 use crate::lower::{self, Facts};
 use crate::plan::{Stdio, Stream};
 use crate::plan_snapshots::make_image;
-use crate::{Engine, ExecOptions, Explain, RootSource, RunOptions, explain, settle, spec};
+use crate::{ExecOptions, Explain, RootSource, RunOptions, explain, settle, spec};
 
 const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
 fn plan_of(own_ids: bool, change: impl FnOnce(&mut RunOptions, &mut ExecOptions)) -> String {
     let root = tempfile::tempdir().unwrap();
-    make_image(root.path());
-    let engine = Engine::new(root.path().to_owned(), "/run/minidock".into());
+    let image = make_image(root.path());
     let mut run = RunOptions::new(RootSource::Image("alpine".to_owned()));
     let command = vec!["id".to_owned()];
     let mut exec = ExecOptions { command, ..ExecOptions::default() };
@@ -27,9 +26,9 @@ fn plan_of(own_ids: bool, change: impl FnOnce(&mut RunOptions, &mut ExecOptions)
     let maps = || IdMaps { users: map(), groups: map(), deny_setgroups: false };
     host.ids = own_ids.then(maps);
     let run = settle::settle(&run, &host, true).unwrap();
-    let tree = Root::open(&root.path().join("images/alpine/latest/rootfs")).unwrap();
-    let further =
-        spec::further(&engine, (&ID.parse().unwrap(), &run), &exec, (&tree, &host)).unwrap();
+    let tree = Root::of_layers(&image.layers).unwrap();
+    let id = ID.parse().unwrap();
+    let further = spec::further((&id, &run), Some(&image.base), &exec, (&tree, &host)).unwrap();
     let output = Stream::Descriptor(8);
     let stdio = if exec.tty { Stdio::default() } else { Stdio { output, ..Stdio::default() } };
     let (hierarchies, state) = (Hierarchies::parse("", ""), Path::new("/run/minidock"));

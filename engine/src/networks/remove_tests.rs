@@ -51,6 +51,7 @@ fn those_that_a_container_is_to_join_are_wanted() {
         command: Vec::new(),
         stop_signal: 15,
         options,
+        base: None,
         described: Described::default(),
     };
     engine.containers.write_config(&config, false).unwrap();

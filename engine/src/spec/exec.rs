@@ -3,9 +3,10 @@
 use minidock_fs::Root;
 use oci_spec::runtime::{LinuxSeccomp, Process};
 
-use super::{find_image, hostname, process, seccomp, users};
+use super::{hostname, process, seccomp, users};
 use crate::host::Host;
-use crate::{ContainerId, Engine, Error, ExecOptions, RunOptions};
+use crate::store::Base;
+use crate::{ContainerId, Error, ExecOptions, RunOptions};
 
 /// A process that is to join a container.
 #[derive(Debug)]
@@ -22,13 +23,12 @@ pub(crate) struct Further {
 /// Describes it. `root` is the container's as it is now, and `host.ids` are the maps of its user
 /// namespace.
 pub(crate) fn further(
-    engine: &Engine,
     (id, options): (&ContainerId, &RunOptions),
+    image: Option<&Base>,
     exec: &ExecOptions,
     (root, host): (&Root, &Host),
 ) -> Result<Further, Error> {
-    let image = find_image(&engine.root, options)?;
-    let config = image.map(|image| image.config.config).unwrap_or_default();
+    let config = image.map(|image| image.config.clone()).unwrap_or_default();
     let hostname = hostname(options, id, host);
     let mut warnings = Vec::new();
     let own = with_command(options, exec);

@@ -147,6 +147,7 @@ pub use processes::{ProcessInfo, Processes};
 pub use prune::Pruned;
 pub use seal::seal;
 pub use signals::number as signal_number;
+pub use minidock_image::{Digest, Reference};
 pub use spec::{Described, MountKind, MountPoint};
 pub use stats::Usage;
 pub use topology::{

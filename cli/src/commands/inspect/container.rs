@@ -26,7 +26,7 @@ pub(super) fn describe(info: &Info) -> Value {
         "Path": path,
         "Args": arguments,
         "State": state(&info.state),
-        "Image": info.image,
+        "Image": info.image_id.map_or_else(|| info.image.clone(), |id| id.to_string()),
         "ResolvConfPath": "",
         "HostnamePath": "",
         "HostsPath": "",

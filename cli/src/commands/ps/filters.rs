@@ -1,6 +1,6 @@
 //! Which containers `ps` shows.
 
-use minidock_engine::{ContainerId, Error, ImageName, Info, MountKind};
+use minidock_engine::{ContainerId, Error, Info, MountKind, Reference};
 
 use super::row;
 use crate::exit::UsageError;
@@ -96,7 +96,7 @@ impl<'a> Filters<'a> {
             && self.any("status", |value| value == status.as_str())
             && self.any("health", |value| value == row::health(&info.state))
             && self.any("network", |value| row::networks(info).iter().any(|name| name == value))
-            && self.any("ancestor", |value| is_image(value, &info.image))
+            && self.any("ancestor", |value| is_image(value, info))
             && self.any("volume", |value| has_volume(value, info))
             && self.values("label").all(|value| labelled(value, &info.described.labels))
     }
@@ -107,9 +107,13 @@ impl<'a> Filters<'a> {
     }
 }
 
-fn is_image(wanted: &str, image: &str) -> bool {
-    let whole = |name: &str| name.parse().map(|name: ImageName| name.to_string());
-    wanted == image || whole(wanted).ok().is_some_and(|name| whole(image).ok() == Some(name))
+/// By its name, or by its id or the beginning of that.
+fn is_image(wanted: &str, info: &Info) -> bool {
+    let whole = |name: &str| name.parse::<Reference>().ok();
+    let hex = wanted.strip_prefix("sha256:").unwrap_or(wanted);
+    wanted == info.image
+        || whole(wanted).is_some_and(|name| whole(&info.image) == Some(name))
+        || (!hex.is_empty() && info.image_id.is_some_and(|id| id.hex().starts_with(hex)))
 }
 
 fn has_volume(wanted: &str, info: &Info) -> bool {

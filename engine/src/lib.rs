@@ -133,6 +133,7 @@ pub use inventory::{Item, Owner};
 pub use known::{Info, State, Status};
 pub use lifecycle::*;
 pub use logs::{LogDriver, LogEntry, LogOptions, LogQuery, LogStream};
+pub use minidock_image::{Digest, Reference};
 pub use minidock_net::{
     DEFAULT_MTU, Family, InterfaceAddr, Link, LinkName, Mac, PortMapping, PortRange, PortSyntax,
     Protocol, PublishedPort, Subnet,
@@ -147,7 +148,6 @@ pub use processes::{ProcessInfo, Processes};
 pub use prune::Pruned;
 pub use seal::seal;
 pub use signals::number as signal_number;
-pub use minidock_image::{Digest, Reference};
 pub use spec::{Described, MountKind, MountPoint};
 pub use stats::Usage;
 pub use topology::{

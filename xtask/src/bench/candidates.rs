@@ -62,7 +62,7 @@ impl Candidate {
 
 /// All candidates, installed or not.
 pub(super) fn all(binary: &Path, store: &Path, scratch: &Path) -> Result<Vec<Candidate>> {
-    let rootfs = store.join("images/alpine/latest/rootfs");
+    let rootfs = crate::rootfs::alpine(store)?;
     let bundle = scratch.join("bundle");
     fs::create_dir(&bundle)?;
     fs::write(bundle.join("config.json"), bundle_json(&rootfs).to_string())

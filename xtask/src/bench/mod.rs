@@ -39,9 +39,7 @@ const WARM_UP: usize = 3;
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     ensure!(process::is_root(), "containers are started as root here: use sudo");
     let store = process::target().join("test-store");
-    if !store.join("images/alpine/latest/rootfs").is_dir() {
-        rootfs::ensure(&store)?;
-    }
+    rootfs::ensure(&store)?;
     let scratch = tempfile::tempdir().context("cannot make a temporary directory")?;
     let binary = dist::build()?;
     // The bridge and the firewall of what is measured go with it.

@@ -4,14 +4,19 @@ mod busybox;
 mod image_wheel;
 mod qcow2;
 mod store;
-mod tarball;
 
+use std::fs::{self, File};
+use std::io::{BufWriter, Seek};
+use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
+use minidock_image::layer::{self, Owner, PackOptions};
 
 use crate::{fetch, process};
+pub(crate) use store::alpine;
 use store::{Store, Written};
 
 const VERSION: &str = "3.20.3";
@@ -77,15 +82,6 @@ enum Source {
     Busybox,
 }
 
-/// A root file system that was unpacked.
-#[derive(Debug)]
-struct Unpacked {
-    /// SHA-256 of the uncompressed layer, when there was an archive of it.
-    diff_id: Option<String>,
-    /// The version to tag it with, beside `latest`.
-    tag: Option<&'static str>,
-}
-
 impl Source {
     /// What the image's label says, so that a later call knows what is in the store.
     fn identity(&self) -> String {
@@ -123,26 +119,41 @@ impl Source {
         }
     }
 
-    fn unpack(&self, into: &Path) -> Result<Unpacked> {
+    /// The version to tag it with, beside `latest`.
+    fn version(&self) -> Option<&'static str> {
         match self {
-            Self::Tarball { file, sha256 } => {
-                let tag = sha256.eq_ignore_ascii_case(TARBALL_SHA256).then_some("3.20");
-                Ok(Unpacked { diff_id: Some(tarball::unpack(file, into)?), tag })
-            }
-            Self::Mirror => {
-                let diff_id = tarball::unpack(&cached_tarball()?, into)?;
-                Ok(Unpacked { diff_id: Some(diff_id), tag: Some("3.20") })
-            }
-            Self::Wheel => {
-                image_wheel::unpack(into)?;
-                Ok(Unpacked { diff_id: None, tag: Some(image_wheel::ALPINE) })
-            }
-            Self::Busybox => {
-                busybox::unpack(into)?;
-                Ok(Unpacked { diff_id: None, tag: None })
-            }
+            Self::Tarball { sha256, .. } if !sha256.eq_ignore_ascii_case(TARBALL_SHA256) => None,
+            Self::Tarball { .. } | Self::Mirror => Some("3.20"),
+            Self::Wheel => Some(image_wheel::ALPINE),
+            Self::Busybox => None,
         }
     }
+
+    /// An archive of its files, plain or compressed.
+    fn archive(&self) -> Result<File> {
+        let file = match self {
+            Self::Tarball { file, .. } => file.clone(),
+            Self::Mirror => cached_tarball()?,
+            Self::Wheel => return packed(image_wheel::unpack),
+            Self::Busybox => return packed(busybox::unpack),
+        };
+        File::open(&file).with_context(|| format!("cannot open {}", file.display()))
+    }
+}
+
+/// An archive of what is unpacked into a directory for this.
+fn packed(unpack: impl Fn(&Path) -> Result<()>) -> Result<File> {
+    let cache = process::cache()?;
+    let directory = tempfile::tempdir_in(&cache).context("cannot make a temporary directory")?;
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755))?;
+    unpack(directory.path())?;
+    let mut archive = tempfile::tempfile_in(&cache).context("cannot make a temporary file")?;
+    let owner = if process::is_root() { Owner::Keep } else { Owner::Mine };
+    let options = PackOptions { source: layer::Source::Tree, owner, latest: None, cancelled: None };
+    let tree = File::open(directory.path())?;
+    layer::pack(tree.as_fd(), BufWriter::new(&archive), &options)?;
+    archive.rewind()?;
+    Ok(archive)
 }
 
 fn mirror_urls() -> Vec<String> {
@@ -182,7 +193,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         && let Some(present) = store.identity()
         && sources.iter().any(|source| source.identity() == present)
     {
-        println!("{} has it already ({present})", store.latest().display());
+        println!("{} has {} already ({present})", root.display(), store.name());
         return Ok(());
     }
     if !process::is_root() {
@@ -209,7 +220,7 @@ fn fill(store: &Store, sources: &[Source]) -> Result<()> {
         println!("trying {}", source.describe());
         match try_source(store, source) {
             Ok(()) => {
-                println!("{}: {}", store.latest().display(), source.describe());
+                println!("{}: {}", store.name(), source.describe());
                 for failure in &failures {
                     println!("  because {failure}");
                 }
@@ -226,14 +237,8 @@ fn fill(store: &Store, sources: &[Source]) -> Result<()> {
 
 fn try_source(store: &Store, source: &Source) -> Result<()> {
     source.fetch()?;
-    let staging = store.stage()?;
-    let unpacked = source.unpack(&staging.rootfs())?;
-    let written = Written {
-        identity: source.identity(),
-        diff_id: unpacked.diff_id,
-        version_tag: unpacked.tag,
-    };
-    staging.commit(&written).with_context(|| format!("cannot fill {}", store.latest().display()))
+    let written = Written { identity: source.identity(), version_tag: source.version() };
+    store.fill(source.archive()?, &written)
 }
 
 #[cfg(test)]

@@ -1,145 +1,99 @@
-//! The image store: `DIR/images/<name>/<tag>/{rootfs/, config.json}`, filled atomically.
+//! The image in the store: the same store that `minidock` pulls and builds into.
 
-use std::fs::{self, DirBuilder};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::io::Read;
+use std::path::Path;
 
-use anyhow::{Context, Result, bail};
-use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
-use serde_json::{Value, json};
-use tempfile::TempDir;
+use anyhow::{Context, Result};
+use minidock_image::config::{Config, History, ImageConfig};
+use minidock_image::layer::{Options, Owner};
+use minidock_image::manifest::Platform;
+use minidock_image::{Digest, Reference, import, store};
 
-const LATEST: &str = "latest";
+use crate::process;
+
 const LABEL: &str = "minidock.rootfs.source";
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// One image's place in a store.
 #[derive(Debug)]
 pub(super) struct Store {
-    image: PathBuf,
+    store: store::Store,
+    name: Reference,
 }
 
 /// What is known of an image besides its files.
 #[derive(Debug)]
 pub(super) struct Written {
     pub(super) identity: String,
-    pub(super) diff_id: Option<String>,
     pub(super) version_tag: Option<&'static str>,
-}
-
-/// An image in the making, beside its final place; removed when it is not committed.
-#[derive(Debug)]
-pub(super) struct Staging<'a> {
-    store: &'a Store,
-    dir: TempDir,
 }
 
 impl Store {
     /// Names an image's place; nothing is made yet.
     pub(super) fn new(root: &Path, name: &str) -> Result<Self> {
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
-        if name.is_empty() || name.starts_with(['.', '-']) || !name.chars().all(plain) {
-            bail!("{name:?} is not a name of an image: use a-z, 0-9, dots, dashes, underscores");
-        }
-        Ok(Self { image: root.join("images").join(name) })
+        Ok(Self { store: store::Store::open(root), name: name.parse()? })
     }
 
-    /// Where the tag `latest` is.
-    pub(super) fn latest(&self) -> PathBuf {
-        self.image.join(LATEST)
+    /// What the image is called.
+    pub(super) fn name(&self) -> String {
+        self.name.familiar()
     }
 
     /// Where the image in the store came from; `None` when there is none, or not a whole one.
     pub(super) fn identity(&self) -> Option<String> {
-        let latest = self.latest();
-        let text = fs::read(latest.join("config.json")).ok()?;
-        let config: Value = serde_json::from_slice(&text).ok()?;
-        let complete = latest.join("rootfs").is_dir();
-        complete.then(|| config["config"]["Labels"][LABEL].as_str().map(str::to_owned))?
+        let image = self.store.resolve(&self.name.to_string()).ok()?.image;
+        let is_there = |diff_id: &Digest| self.store.has_layer(diff_id).unwrap_or(false);
+        let whole = image.config.rootfs.diff_ids.iter().all(is_there);
+        image.config.config.labels.get(LABEL).filter(|_| whole).cloned()
     }
 
-    /// A temporary directory beside the final place. New directories of the store are for their
-    /// owner only (0700): set-user-id programs of images are not for the host's users.
-    pub(super) fn stage(&self) -> Result<Staging<'_>> {
-        let mut builder = DirBuilder::new();
-        builder
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.image)
-            .with_context(|| format!("cannot make the directory {}", self.image.display()))?;
-        let dir = tempfile::Builder::new()
-            .prefix(".new-")
-            .permissions(fs::Permissions::from_mode(0o700))
-            .tempdir_in(&self.image)
-            .with_context(|| format!("cannot write into {}", self.image.display()))?;
-        let rootfs = dir.path().join("rootfs");
-        fs::create_dir(&rootfs).context("cannot make the directory of the root file system")?;
-        fs::set_permissions(&rootfs, fs::Permissions::from_mode(0o755))?;
-        Ok(Staging { store: self, dir })
-    }
-}
-
-impl Staging<'_> {
-    pub(super) fn rootfs(&self) -> PathBuf {
-        self.dir.path().join("rootfs")
-    }
-
-    /// Gives the image its final name. One that was there is exchanged in the same instant.
-    pub(super) fn commit(self, written: &Written) -> Result<()> {
-        let config = serde_json::to_string_pretty(&config_json(written))?;
-        fs::write(self.dir.path().join("config.json"), config + "\n")
-            .context("cannot write config.json")?;
-        let latest = self.store.latest();
-        self.store.drop_aliases()?;
-        let flags = match latest.symlink_metadata() {
-            Ok(_) => RenameFlags::RENAME_EXCHANGE,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => RenameFlags::RENAME_NOREPLACE,
-            Err(error) => return Err(error).context("cannot look at the present image"),
+    /// Makes the image of an archive of its files, and gives it its names.
+    pub(super) fn fill(&self, archive: impl Read + Send, written: &Written) -> Result<()> {
+        let version = written.version_tag.map(|tag| self.name.with_tag(tag)).transpose()?;
+        let names: Vec<_> = [self.name.clone()].into_iter().chain(version).collect();
+        let options = match process::is_root() {
+            true => Options::default(),
+            false => Options {
+                owner: Owner::Mine,
+                devices: false,
+                user_xattrs: true,
+                ..Options::default()
+            },
         };
-        renameat2(AT_FDCWD, self.dir.path(), AT_FDCWD, &latest, flags)
-            .with_context(|| format!("cannot rename the new image to {}", latest.display()))?;
-        if flags == RenameFlags::RENAME_EXCHANGE {
-            self.dir.close().context("cannot remove the former image")?;
-        } else {
-            // The directory is the image now.
-            let _renamed = self.dir.keep();
-        }
-        match written.version_tag {
-            Some(tag) => symlink(LATEST, self.store.image.join(tag))
-                .with_context(|| format!("cannot make the tag {tag}")),
-            None => Ok(()),
-        }
+        let made = (config(&written.identity), step(&written.identity));
+        import(&self.store, archive, made, &names, &options)
+            .map(drop)
+            .with_context(|| format!("cannot make the image {}", self.name()))
     }
 }
 
-impl Store {
-    /// Removes the tags that are links to `latest`: they named the version of the former image.
-    fn drop_aliases(&self) -> Result<()> {
-        for entry in fs::read_dir(&self.image)? {
-            let path = entry?.path();
-            if fs::read_link(&path).is_ok_and(|target| target == Path::new(LATEST)) {
-                fs::remove_file(&path).context("cannot remove the former image's tag")?;
-            }
-        }
-        Ok(())
+/// What its containers are to be, as Alpine's official image says.
+fn config(identity: &str) -> ImageConfig {
+    let platform = Platform::host();
+    let config = Config {
+        env: vec![PATH.to_owned()],
+        cmd: Some(vec!["/bin/sh".to_owned()]),
+        labels: [(LABEL.to_owned(), identity.to_owned())].into(),
+        ..Config::default()
+    };
+    ImageConfig {
+        architecture: platform.architecture,
+        os: platform.os,
+        config,
+        ..ImageConfig::default()
     }
 }
 
-/// The OCI image configuration (image-spec, config.md).
-fn config_json(written: &Written) -> Value {
-    let diff_ids: Vec<String> =
-        written.diff_id.iter().map(|digest| format!("sha256:{digest}")).collect();
-    json!({
-        "architecture": "amd64",
-        "os": "linux",
-        "config": {
-            "Env": [PATH],
-            "Cmd": ["/bin/sh"],
-            "Labels": { LABEL: written.identity },
-        },
-        "rootfs": { "type": "layers", "diff_ids": diff_ids },
-    })
+fn step(identity: &str) -> History {
+    History { comment: Some(format!("Imported from {identity}")), ..History::default() }
+}
+
+/// The directory with the files of `alpine`, which has one layer here, in a store.
+pub(crate) fn alpine(root: &Path) -> Result<std::path::PathBuf> {
+    let store = store::Store::open(root);
+    let image = store.resolve("alpine")?.image;
+    let layer = image.config.rootfs.diff_ids.first().context("the image has no layer")?;
+    Ok(store.layer_path(layer))
 }
 
 #[cfg(test)]
@@ -147,60 +101,44 @@ mod tests {
     use super::*;
 
     fn fill(store: &Store, identity: &str, file: &str, tag: &'static str) {
-        let staging = store.stage().unwrap();
-        fs::write(staging.rootfs().join(file), "").unwrap();
-        let written = Written {
-            identity: identity.to_owned(),
-            diff_id: Some("00ff".to_owned()),
-            version_tag: Some(tag),
-        };
-        staging.commit(&written).unwrap();
+        let mut builder = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(2);
+        builder.append_data(&mut header, file, &b"hi"[..]).unwrap();
+        let archive = builder.into_inner().unwrap();
+        let written = Written { identity: identity.to_owned(), version_tag: Some(tag) };
+        store.fill(&archive[..], &written).unwrap();
     }
 
     #[test]
-    fn an_image_appears_whole_with_its_tags() {
+    fn an_image_has_the_tag_of_its_version_too() {
         let root = tempfile::tempdir().unwrap();
-        let store = Store::new(&root.path().join("store"), "alpine").unwrap();
+        let store = Store::new(root.path(), "alpine").unwrap();
         assert_eq!(store.identity(), None);
+        assert!(alpine(root.path()).is_err());
         fill(&store, "first", "a", "3.20");
         assert_eq!(store.identity().as_deref(), Some("first"));
-        let config = fs::read(store.image.join("3.20/config.json")).unwrap();
-        let config: Value = serde_json::from_slice(&config).unwrap();
-        assert_eq!(config["rootfs"]["diff_ids"], json!(["sha256:00ff"]));
-        assert_eq!(config["config"]["Env"], json!([PATH]));
-        let mode = root.path().join("store").metadata().unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o700);
+        assert_eq!(std::fs::read(alpine(root.path()).unwrap().join("a")).unwrap(), b"hi");
+        let version = Store::new(root.path(), "alpine:3.20").unwrap();
+        assert_eq!(version.identity().as_deref(), Some("first"));
     }
 
     #[test]
-    fn a_newer_image_takes_the_place_of_the_older() {
+    fn a_newer_image_takes_the_name_of_the_older() {
         let root = tempfile::tempdir().unwrap();
         let store = Store::new(root.path(), "alpine").unwrap();
         fill(&store, "first", "a", "3.20");
         fill(&store, "second", "b", "3.23");
         assert_eq!(store.identity().as_deref(), Some("second"));
-        let names = |dir: &Path| -> Vec<_> {
-            let mut names: Vec<_> =
-                fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-            names.sort();
-            names
-        };
-        assert_eq!(names(&store.image), ["3.23", "latest"]);
-        assert_eq!(names(&store.latest().join("rootfs")), ["b"]);
+        assert!(alpine(root.path()).unwrap().join("b").exists());
+        let version = Store::new(root.path(), "alpine:3.20").unwrap();
+        assert_eq!(version.identity().as_deref(), Some("first"));
     }
 
     #[test]
-    fn what_is_not_committed_is_gone() {
+    fn what_is_no_name_is_refused() {
         let root = tempfile::tempdir().unwrap();
-        let store = Store::new(root.path(), "alpine").unwrap();
-        drop(store.stage().unwrap());
-        assert_eq!(fs::read_dir(&store.image).unwrap().count(), 0);
-    }
-
-    #[test]
-    fn names_that_leave_the_store_are_refused() {
-        let root = tempfile::tempdir().unwrap();
-        for name in ["", "..", "a/b", "Alpine", "-x"] {
+        for name in ["", "..", "a//b", "Alpine", "-x"] {
             assert!(Store::new(root.path(), name).is_err(), "{name}");
         }
     }

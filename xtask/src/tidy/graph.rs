@@ -11,7 +11,7 @@ use super::Violation;
 pub(super) const PRIMITIVES: [&str; 5] = ["ns", "fs", "cgroup", "net", "sec"];
 
 /// The sisters that a crate may depend on, by folder; a folder that is not here may have none.
-const SISTERS: [(&str, &[&str]); 2] = [
+const SISTERS: [(&str, &[&str]); 4] = [
     (
         "engine",
         &[
@@ -24,6 +24,8 @@ const SISTERS: [(&str, &[&str]); 2] = [
         ],
     ),
     ("cli", &["minidock-engine"]),
+    ("xtask", &["minidock-image"]),
+    ("tests", &["minidock-image"]),
 ];
 
 /// The crates of others that only some folders may use.
@@ -34,7 +36,7 @@ const RESTRICTED: [(&str, &[&str]); 8] = [
     ("futures", &["net"]),
     ("oci-spec", &["engine", "image"]),
     ("rtnetlink", &["net"]),
-    ("tar", &["engine", "xtask", "tests"]),
+    ("tar", &["image", "engine", "xtask", "tests"]),
     ("tokio", &["net"]),
 ];
 

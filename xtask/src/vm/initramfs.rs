@@ -66,12 +66,13 @@ fn modules(archive: &mut Out, kernel: &Kernel) -> Result<()> {
 }
 
 fn root(archive: &mut Out, store: &Path, built: &Built) -> Result<()> {
-    let image = store.join("images/alpine/latest");
+    let alpine = crate::rootfs::alpine(store)?;
     archive
-        .tree(&image.join("rootfs"), "root")
-        .and_then(|()| directories(archive, "root/minidock/store/images/alpine"))
-        .and_then(|()| archive.tree(&image, "root/minidock/store/images/alpine/latest"))
-        .with_context(|| format!("cannot take the image {}", image.display()))?;
+        .tree(&alpine, "root")
+        .and_then(|()| directories(archive, "root/minidock/store"))
+        .and_then(|()| archive.tree(&store.join("images"), "root/minidock/store/images"))
+        .and_then(|()| archive.tree(&store.join("layers"), "root/minidock/store/layers"))
+        .with_context(|| format!("cannot take the images of {}", store.display()))?;
     archive.directory("root/minidock/bin")?;
     if let Some(binary) = &built.binary {
         archive.file("root/minidock/bin/minidock", 0o755, &fs::read(binary)?)?;

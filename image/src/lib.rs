@@ -16,9 +16,11 @@ pub mod archive;
 pub mod config;
 mod digest;
 mod json;
+pub mod layer;
 pub mod manifest;
 mod reference;
 pub mod store;
+pub mod tar;
 
 pub use digest::{Digest, Hasher, InvalidDigest};
 pub use reference::{InvalidReference, Reference};

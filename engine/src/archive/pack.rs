@@ -5,8 +5,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use minidock_fs::{Descent, FileNode, Meta, NodeType, shown};
+use minidock_image::tar::{BLOCK, Kind, Member, is_portable};
 
-use super::{BLOCK, Member, MemberKind, header, is_kept};
 use crate::Error;
 use crate::view::Ids;
 
@@ -122,13 +122,10 @@ impl<W: Write> Packer<W> {
     /// One file, or a directory without what is in it. Archives have no sockets.
     fn one(&mut self, node: &FileNode, path: &[u8]) -> Result<(), Error> {
         let meta = node.meta();
-        let mut member = self.member(&meta, path);
-        if meta.kind == NodeType::Socket {
-            return Ok(());
-        }
+        let Some(mut member) = self.member(&meta, path) else { return Ok(()) };
         if meta.links > 1 && meta.kind != NodeType::Directory {
             if let Some(first) = self.names.get(&meta.inode) {
-                (member.kind, member.link, member.size) = (MemberKind::HardLink, first.clone(), 0);
+                (member.kind, member.link, member.size) = (Kind::HardLink, first.clone(), 0);
                 return self.write(&member, io::empty());
             }
             self.names.insert(meta.inode, path.to_vec());
@@ -160,16 +157,20 @@ impl<W: Write> Packer<W> {
             NodeType::Directory => NodeType::Directory,
             _ => NodeType::File,
         };
-        let member = self.member(&Meta { kind, size: 0, ..*meta }, path);
-        self.write(&member, io::empty())
+        match self.member(&Meta { kind, size: 0, ..*meta }, path) {
+            Some(member) => self.write(&member, io::empty()),
+            None => Ok(()),
+        }
     }
 
-    fn member(&self, meta: &Meta, path: &[u8]) -> Member {
+    /// Nothing for what archives have no place for.
+    fn member(&self, meta: &Meta, path: &[u8]) -> Option<Member> {
+        let kind = kind(meta.kind)?;
         let is = |kind| meta.kind == kind;
         let slash: &[u8] = if is(NodeType::Directory) { b"/" } else { b"" };
-        Member {
+        Some(Member {
             path: [path, slash].concat(),
-            kind: MemberKind::Node(meta.kind),
+            kind,
             link: Vec::new(),
             mode: meta.mode,
             owner: self.ids.inside((meta.uid, meta.gid)),
@@ -177,18 +178,14 @@ impl<W: Write> Packer<W> {
             device: if is(NodeType::Char) || is(NodeType::Block) { meta.device } else { (0, 0) },
             size: if is(NodeType::File) { meta.size } else { 0 },
             attributes: Vec::new(),
-        }
+        })
     }
 
     /// As much data as the member says.
     fn write(&mut self, member: &Member, data: impl Read) -> Result<(), Error> {
-        let padding = |size: u64| {
-            let over = usize::try_from(size % 512).unwrap_or(0);
-            vec![0; over.next_multiple_of(BLOCK) - over]
-        };
-        let written = self.output.write_all(&header::write(member)).and_then(|()| {
+        let written = self.output.write_all(&member.header()).and_then(|()| {
             io::copy(&mut data.take(member.size), &mut self.output)?;
-            self.output.write_all(&padding(member.size))
+            self.output.write_all(&vec![0; member.padding()])
         });
         written.map_err(|error| Error::io("write", "the archive", &error))
     }
@@ -212,9 +209,22 @@ fn refuse_hidden(file: &mut File) -> io::Result<()> {
     Ok(())
 }
 
+/// Archives have no sockets.
+fn kind(of: NodeType) -> Option<Kind> {
+    Some(match of {
+        NodeType::File => Kind::File,
+        NodeType::Directory => Kind::Directory,
+        NodeType::Link => Kind::Link,
+        NodeType::Char => Kind::Char,
+        NodeType::Block => Kind::Block,
+        NodeType::Pipe => Kind::Pipe,
+        _ => return None,
+    })
+}
+
 fn attributes(node: &FileNode) -> io::Result<Vec<(OsString, Vec<u8>)>> {
     let mut found = Vec::new();
-    for name in node.xattr_names()?.into_iter().filter(|name| is_kept(name)) {
+    for name in node.xattr_names()?.into_iter().filter(|name| is_portable(name)) {
         if let Some(value) = node.xattr(&name)? {
             found.push((name, value));
         }

@@ -7,6 +7,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
 use minidock_fs::FileNode;
+use minidock_image::tar::{BLOCK, Kind, Member};
 
 use super::*;
 use crate::view::Ids;
@@ -102,10 +103,10 @@ fn kinds_do_not_replace_one_another() {
     assert!(error.contains("cannot overwrite directory with non-directory"), "{error}");
 }
 
-fn member(path: &str, kind: NodeType) -> Member {
+fn member(path: &str, kind: Kind) -> Member {
     Member {
         path: path.into(),
-        kind: MemberKind::Node(kind),
+        kind,
         link: Vec::new(),
         mode: 0o755,
         owner: (0, 0),
@@ -117,11 +118,11 @@ fn member(path: &str, kind: NodeType) -> Member {
 }
 
 fn link(path: &str, to: &str) -> Member {
-    Member { kind: MemberKind::HardLink, link: to.into(), ..member(path, NodeType::File) }
+    Member { kind: Kind::HardLink, link: to.into(), ..member(path, Kind::File) }
 }
 
 fn archive(members: &[Member]) -> Vec<u8> {
-    members.iter().flat_map(header::write).collect()
+    members.iter().flat_map(Member::header).collect()
 }
 
 #[test]
@@ -136,12 +137,12 @@ fn links_are_followed_inside_the_root() {
     symlink(&outside, to.join("out")).unwrap();
     symlink("/usr/lib/deep", to.join("usr/lib/again")).unwrap();
     let members = [
-        member("lib/x", NodeType::File),
-        member("absolute/y", NodeType::Pipe),
-        member("lib/up/lib/again/z", NodeType::File),
+        member("lib/x", Kind::File),
+        member("absolute/y", Kind::Pipe),
+        member("lib/up/lib/again/z", Kind::File),
         link("absolute/second", "lib/x"),
-        member("usr/lib/deep/", NodeType::Directory),
-        member("lib/again/new/w", NodeType::File),
+        member("usr/lib/deep/", Kind::Directory),
+        member("lib/again/new/w", Kind::File),
     ];
     unpack_with(&archive(&members), &to, (Place::Inside, true)).unwrap();
     for path in ["usr/lib/x", "usr/y", "usr/lib/deep/z", "usr/second", "usr/lib/deep/new/w"] {
@@ -149,11 +150,11 @@ fn links_are_followed_inside_the_root() {
     }
     assert_eq!(to.join("usr/lib/x").metadata().unwrap().nlink(), 2);
     for bad in [
-        member("out/a", NodeType::File),
+        member("out/a", Kind::File),
         link("b", "out/../../outside/c"),
-        member("lib/../../outside/d", NodeType::File),
+        member("lib/../../outside/d", Kind::File),
         // In the place of a link no directory is made, as docker has it.
-        member("lib/", NodeType::Directory),
+        member("lib/", Kind::Directory),
     ] {
         assert!(
             unpack_with(&archive(std::slice::from_ref(&bad)), &to, (Place::Inside, true)).is_err()
@@ -167,8 +168,8 @@ fn what_users_cannot_give_a_file_there_is_left_out_and_told_once() {
     let directory = tempfile::tempdir().unwrap();
     let attribute = |name: &str| vec![(name.into(), b"x".to_vec())];
     let pipe =
-        |path: &str| Member { attributes: attribute("user.mime"), ..member(path, NodeType::Pipe) };
-    let members = [pipe("one"), pipe("two"), member("file", NodeType::File)];
+        |path: &str| Member { attributes: attribute("user.mime"), ..member(path, Kind::Pipe) };
+    let members = [pipe("one"), pipe("two"), member("file", Kind::File)];
     let warning = unpack(&archive(&members), directory.path(), Place::Inside).unwrap();
     assert_eq!(
         warning.unwrap(),
@@ -186,12 +187,9 @@ fn what_users_cannot_give_a_file_there_is_left_out_and_told_once() {
 #[test]
 fn a_directory_has_what_the_archive_says_last_of_it() {
     let directory = tempfile::tempdir().unwrap();
-    let named = |mode, seconds| Member {
-        mode,
-        modified: (seconds, 0),
-        ..member("a/", NodeType::Directory)
-    };
-    let file = |path: &str| member(path, NodeType::File);
+    let named =
+        |mode, seconds| Member { mode, modified: (seconds, 0), ..member("a/", Kind::Directory) };
+    let file = |path: &str| member(path, Kind::File);
     let members = [named(0o711, 5), file("a/x"), file("b/x"), file("a/y"), named(0o750, 7)];
     unpack(&archive(&members), directory.path(), Place::Inside).unwrap();
     let meta = directory.path().join("a").metadata().unwrap();
@@ -222,9 +220,9 @@ fn holes_are_where_they_were() {
 #[test]
 fn what_other_programs_read_is_the_same() {
     let long = "n".repeat(300);
-    let mut one = member(&format!("line\n{long}"), NodeType::Link);
+    let mut one = member(&format!("line\n{long}"), Kind::Link);
     (one.link, one.owner) = (format!("to\n{long}").into_bytes(), (7, 4_000_000_000));
-    let mut huge = member("huge", NodeType::File);
+    let mut huge = member("huge", Kind::File);
     (huge.size, huge.modified) = (9 << 30, (-5, 500_000_000));
     let archive = archive(&[one, huge]);
     let mut read = tar::Archive::new(&archive[..]);
@@ -246,7 +244,7 @@ fn what_other_programs_read_is_the_same() {
 #[test]
 fn what_stands_before_a_file_has_a_limit() {
     let directory = tempfile::tempdir().unwrap();
-    let long = |length: usize| archive(&[member(&"a/".repeat(length / 2), NodeType::Directory)]);
+    let long = |length: usize| archive(&[member(&"a/".repeat(length / 2), Kind::Directory)]);
     let error = unpack(&long(2 << 20), directory.path(), Place::Inside).unwrap_err();
     assert!(error.to_string().contains("the length of a header"), "{error}");
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);

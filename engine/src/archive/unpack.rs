@@ -5,11 +5,9 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use minidock_fs::{FileNode, Meta, NodeType, shown};
+use minidock_image::tar::{self, Kind, Member, Reader, Sparse, is_portable};
 
-use super::reader::Reader;
-use super::sparse::Sparse;
 use super::trail::{Last, Links, Trail};
-use super::{Member, MemberKind, is_kept};
 use crate::Error;
 use crate::error::in_words;
 use crate::view::Ids;
@@ -64,9 +62,9 @@ impl<'a> Unpacker<'a> {
 
     /// What the caller is to be warned of, if anything.
     pub(crate) fn run(mut self, archive: impl Read) -> Result<Option<String>, Error> {
-        let broken = |error: io::Error| Error::io("read", "the archive", &error);
+        let broken = |error: tar::Error| Error::io("read", "the archive", &error.into());
         let mut reader = Reader::new(archive);
-        while let Some((member, sparse)) = reader.next().map_err(broken)? {
+        while let Some((member, sparse)) = reader.next_member().map_err(broken)? {
             let parts = self.parts(&member.path)?;
             let data = (&mut reader, &sparse);
             self.entry(&member, data, &parts).map_err(|error| told(&self.path, &parts, &error))?;
@@ -115,14 +113,14 @@ impl<'a> Unpacker<'a> {
         self.check_kind(member.kind)?;
         let Some((name, above)) = parts.split_last() else { return Ok(()) };
         let first = match member.kind {
-            MemberKind::HardLink => Some(self.first_name(&member.link)?),
-            MemberKind::Node(_) => None,
+            Kind::HardLink => Some(self.first_name(&member.link)?),
+            _ => None,
         };
         self.go(above)?;
         let parent = self.trail.at();
         let old = parent.child(name, false)?;
         let old_kind = old.as_ref().map(|old| old.meta().kind);
-        if member.kind == MemberKind::Node(NodeType::Directory) {
+        if member.kind == Kind::Directory {
             if old_kind.is_some_and(|kind| kind != NodeType::Directory) {
                 return Err(other("cannot overwrite non-directory with directory"));
             }
@@ -134,7 +132,7 @@ impl<'a> Unpacker<'a> {
         if self.owners.from_container && old_kind.is_some_and(is_special) {
             return Err(other("cannot overwrite a device, pipe or socket of the host"));
         }
-        let is_file = member.kind == MemberKind::Node(NodeType::File);
+        let is_file = member.kind == Kind::File;
         // Removing the name would take away, for everybody, what is mounted there.
         if is_mount_point(parent, name)? {
             return match old.filter(|old| old.meta().kind == NodeType::File && is_file) {
@@ -182,9 +180,9 @@ impl<'a> Unpacker<'a> {
     }
 
     /// Before anything is removed for it.
-    fn check_kind(&self, kind: MemberKind) -> io::Result<()> {
+    fn check_kind(&self, kind: Kind) -> io::Result<()> {
         match kind {
-            MemberKind::Node(NodeType::Char | NodeType::Block) if self.owners.from_container => {
+            Kind::Char | Kind::Block if self.owners.from_container => {
                 Err(other("a device of a container is not copied to the host"))
             }
             _ => Ok(()),
@@ -201,11 +199,16 @@ impl<'a> Unpacker<'a> {
     ) -> io::Result<FileNode> {
         let parent = self.trail.at();
         match member.kind {
-            MemberKind::Node(NodeType::Link) => {
+            Kind::Link => {
                 parent.make_link(name, OsStr::from_bytes(&member.link))?;
                 found(parent, name, NodeType::Link)
             }
-            MemberKind::Node(kind @ (NodeType::Char | NodeType::Block | NodeType::Pipe)) => {
+            Kind::Char | Kind::Block | Kind::Pipe => {
+                let kind = match member.kind {
+                    Kind::Char => NodeType::Char,
+                    Kind::Block => NodeType::Block,
+                    _ => NodeType::Pipe,
+                };
                 let like = Meta { kind, device: member.device, ..parent.meta() };
                 parent.make_special(name, &like)?;
                 found(parent, name, kind)
@@ -232,7 +235,7 @@ impl<'a> Unpacker<'a> {
     fn dress(&mut self, member: &Member, made: &FileNode, mode: u32) -> io::Result<()> {
         let owner = if self.owners.keep { member.owner } else { self.owners.otherwise };
         made.set_owner_and_mode(self.owner(owner)?, mode)?;
-        for (name, value) in member.attributes.iter().filter(|(name, _)| is_kept(name)) {
+        for (name, value) in member.attributes.iter().filter(|(name, _)| is_portable(name)) {
             if self.is_harmless() && name.as_bytes().starts_with(b"security.") {
                 continue;
             }

@@ -1,6 +1,6 @@
 use std::io::Read;
 
-use crate::archive::{Member, Reader, Sparse, header};
+use minidock_image::tar::{Member, Reader, Sparse};
 
 /// An archive, compressed or not: reading it ends, what it says of a file is in bounds, and a file
 /// that is written again reads as the same.
@@ -8,7 +8,7 @@ pub fn archives(data: &[u8]) {
     drop(crate::archive::plain(data));
     let mut reader = Reader::new(data);
     let mut whole = 0;
-    while let Ok(Some((member, sparse))) = reader.next() {
+    while let Ok(Some((member, sparse))) = reader.next_member() {
         in_bounds(&sparse);
         reads_back(&member);
         let mut contents = Vec::new();
@@ -31,8 +31,8 @@ fn in_bounds(sparse: &Sparse) {
 }
 
 fn reads_back(member: &Member) {
-    let written = header::write(member);
-    let again = Reader::new(&written[..]).next();
+    let written = member.header();
+    let again = Reader::new(&written[..]).next_member();
     let (again, _) = again.ok().flatten().unwrap_or_else(|| panic!("{member:?} is not read"));
     assert_eq!(&again, member);
 }

@@ -1,12 +1,11 @@
 //! The header of a file in an archive: a block of fields, `ustar` of `pax(1)`, and before it an
 //! extended header for what does not fit into them.
 
-use std::os::unix::ffi::OsStrExt;
-
-use minidock_fs::NodeType;
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use super::pax::{self, Record};
-use super::{BLOCK, Member, MemberKind};
+use super::{BLOCK, Kind, Member};
 
 pub(super) type Block = [u8; BLOCK];
 
@@ -29,7 +28,7 @@ const MINOR: Field = (337, 8);
 const PREFIX: Field = (345, 155);
 
 /// All that stands before the data of a file.
-pub(crate) fn write(member: &Member) -> Vec<u8> {
+pub(super) fn write(member: &Member) -> Vec<u8> {
     let mut records = Vec::new();
     let mut block = [0; BLOCK];
     put(&mut block, MAGIC, b"ustar\0");
@@ -88,15 +87,15 @@ fn extended(records: &[u8]) -> Vec<u8> {
     written
 }
 
-fn flag(kind: MemberKind) -> u8 {
+fn flag(kind: Kind) -> u8 {
     match kind {
-        MemberKind::HardLink => b'1',
-        MemberKind::Node(NodeType::Link) => b'2',
-        MemberKind::Node(NodeType::Char) => b'3',
-        MemberKind::Node(NodeType::Block) => b'4',
-        MemberKind::Node(NodeType::Directory) => b'5',
-        MemberKind::Node(NodeType::Pipe) => b'6',
-        MemberKind::Node(_) => b'0',
+        Kind::File => b'0',
+        Kind::HardLink => b'1',
+        Kind::Link => b'2',
+        Kind::Char => b'3',
+        Kind::Block => b'4',
+        Kind::Directory => b'5',
+        Kind::Pipe => b'6',
     }
 }
 
@@ -157,7 +156,7 @@ pub(super) fn size(block: &Block) -> Option<u64> {
 
 /// What the header and the records before it say; nothing when one of them is no number, or out of
 /// range. Its kind is the caller's to find.
-pub(super) fn read(block: &Block, records: &[Record], kind: MemberKind) -> Option<Member> {
+pub(super) fn read(block: &Block, records: &[Record], kind: Kind) -> Option<Member> {
     let mut member = Member {
         path: path(block),
         kind,
@@ -169,7 +168,7 @@ pub(super) fn read(block: &Block, records: &[Record], kind: MemberKind) -> Optio
         size: size(block)?,
         attributes: Vec::new(),
     };
-    if matches!(kind, MemberKind::Node(NodeType::Char | NodeType::Block)) {
+    if matches!(kind, Kind::Char | Kind::Block) {
         // More than the kernel has.
         let part = |place| narrow(number(field(block, place))?).filter(|part| *part < 1 << 21);
         member.device = (part(MAJOR)?, part(MINOR)?);
@@ -184,9 +183,7 @@ pub(super) fn read(block: &Block, records: &[Record], kind: MemberKind) -> Optio
             b"mtime" => member.modified = pax::parse_time(value)?,
             key => {
                 if let Some(name) = pax::attribute_name(key) {
-                    use std::os::unix::ffi::OsStringExt;
-                    let name = std::ffi::OsString::from_vec(name);
-                    member.attributes.push((name, value.clone()));
+                    member.attributes.push((OsString::from_vec(name), value.clone()));
                 }
             }
         }

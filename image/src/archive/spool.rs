@@ -49,7 +49,7 @@ impl Spool {
             let name = inside("", &name)?;
             let thing = match kind {
                 Kind::Directory => continue,
-                Kind::File(_) => {
+                Kind::File => {
                     let path = directory.path.join(entries.len().to_string());
                     Thing::File(spool(&mut archive, path)?)
                 }

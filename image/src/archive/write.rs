@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 
 use serde::Serialize;
 
@@ -7,6 +7,7 @@ use super::ArchiveError;
 use super::spool::blob_name;
 use crate::manifest::{Descriptor, Index};
 use crate::store::{Image, Store, StoreError, called};
+use crate::tar::{BLOCK, Kind, Member};
 use crate::{Digest, Reference};
 
 /// An image that is to be written.
@@ -129,40 +130,45 @@ fn document(name: &str, document: &impl Serialize) -> Result<Source, ArchiveErro
     })
 }
 
-fn write(store: &Store, files: &Files, output: impl Write) -> Result<(), ArchiveError> {
-    let mut archive = tar::Builder::new(output);
+fn write(store: &Store, files: &Files, mut output: impl Write) -> Result<(), ArchiveError> {
     for (name, source) in files {
         match source {
-            Source::Bytes(bytes) => append(&mut archive, name, bytes.len() as u64, &bytes[..])?,
+            Source::Bytes(bytes) => append(&mut output, name, bytes.len() as u64, &bytes[..])?,
             Source::Blob(digest, size) => {
-                append(&mut archive, name, *size, store.open_blob(digest, *size)?)?;
+                append(&mut output, name, *size, store.open_blob(digest, *size)?)?;
             }
         }
     }
-    let output = archive.into_inner();
-    output.and_then(|mut output| output.flush()).map_err(ArchiveError::Write)
+    let ended = output.write_all(&[0; 2 * BLOCK]).and_then(|()| output.flush());
+    ended.map_err(ArchiveError::Write)
 }
 
-fn append<W: Write>(
-    archive: &mut tar::Builder<W>,
+fn append(
+    output: &mut impl Write,
     name: &str,
     size: u64,
-    contents: impl Read,
+    mut contents: impl Read,
 ) -> Result<(), ArchiveError> {
-    let mut header = tar::Header::new_gnu();
-    header.set_path(name).map_err(ArchiveError::Write)?;
-    header.set_size(size);
-    header.set_mode(0o644);
-    header.set_uid(0);
-    header.set_gid(0);
-    header.set_mtime(0);
-    header.set_entry_type(tar::EntryType::Regular);
-    header.set_cksum();
-    archive.append(&header, contents).map_err(|error| {
+    let member = Member {
+        path: name.into(),
+        kind: Kind::File,
+        link: Vec::new(),
+        mode: 0o644,
+        owner: (0, 0),
+        modified: (0, 0),
+        device: (0, 0),
+        size,
+        attributes: Vec::new(),
+    };
+    output.write_all(&member.header()).map_err(ArchiveError::Write)?;
+    io::copy(&mut contents, output).map_err(|error| {
         // A blob that is not what it should be is not the output's fault.
         match error.downcast::<StoreError>() {
             Ok(error) => error.into(),
             Err(error) => ArchiveError::Write(error),
         }
-    })
+    })?;
+    let zeros = [0; BLOCK];
+    let padding = zeros.get(..member.padding()).unwrap_or_default();
+    output.write_all(padding).map_err(ArchiveError::Write)
 }

@@ -23,11 +23,18 @@ fn names_and_kinds_that_no_image_has_are_refused() {
         assert!(refused(&archive.into_inner().unwrap()).contains("leads out of it"), "{target}");
     }
     use tar::EntryType::{Block, Char, Fifo, GNUSparse};
-    for kind in [Block, Char, Fifo, GNUSparse, tar::EntryType::new(b'?')] {
+    let other = "neither file, directory nor link";
+    for (kind, said) in [
+        (Block, other),
+        (Char, other),
+        (Fifo, other),
+        (GNUSparse, "holes"),
+        (tar::EntryType::new(b'?'), "an unknown kind"),
+    ] {
         let mut archive = tar::Builder::new(Vec::new());
         add(&mut archive, "x", kind, b"");
         let error = refused(&archive.into_inner().unwrap());
-        assert!(error.contains("neither file, directory nor link"), "{error}");
+        assert!(error.contains(said), "{error}");
     }
     let twice = tar_of(&[("a", b"x"), ("./a", b"y")]);
     assert!(refused(&twice).contains("twice"));
@@ -46,7 +53,7 @@ fn links_end() {
 #[test]
 fn what_is_no_archive_is_refused() {
     assert!(refused(b"").contains("no images"));
-    assert!(refused(&[b'x'; 2048]).contains("no tar archive"));
+    assert!(refused(&[b'x'; 2048]).contains("a header in it is damaged"));
     assert!(refused(b"BZh91AY").contains("bzip2"));
     assert!(refused(b"\xfd7zXZ\0\0").contains("xz"));
     let whole = tar_of(&[("a", &[b'x'; 2000])]);
@@ -78,7 +85,7 @@ fn sizes_and_counts_are_bounded() {
     // A size that is said, before anything of it is read.
     let mut header = tar::Header::new_gnu();
     header.set_path("a").unwrap();
-    header.set_size(u64::MAX);
+    header.set_size(1 << 40);
     header.set_cksum();
     assert!(bounded(header.as_bytes()).contains("10240 bytes"));
     // What comes behind the end is read too, but not for ever.
@@ -114,12 +121,12 @@ fn extended_headers_are_understood_and_bounded() {
         add(&mut archive, name, tar::EntryType::Regular, content);
     }
     assert_eq!(Fixture::new().read(&archive.into_inner().unwrap()).unwrap().len(), 1);
-    use tar::EntryType::{GNULongLink, GNULongName, XGlobalHeader, XHeader};
-    for kind in [XHeader, XGlobalHeader, GNULongName, GNULongLink] {
+    use tar::EntryType::{GNULongLink, GNULongName, XHeader};
+    for kind in [XHeader, GNULongName, GNULongLink] {
         let mut archive = tar::Builder::new(Vec::new());
-        add(&mut archive, "x", kind, &vec![b'x'; (64 << 10) + 1]);
+        add(&mut archive, "x", kind, &vec![b'x'; (1 << 20) + 1]);
         let error = refused(&archive.into_inner().unwrap());
-        assert!(error.contains("an extended header has 65537 bytes"), "{error}");
+        assert!(error.contains("the length of a header"), "{error}");
     }
     for records in [&b"17 GNU.sparse.a=1\n"[..], b"10 size=-1\n", b"9 size=x\n", b"nonsense"] {
         let mut archive = tar::Builder::new(Vec::new());

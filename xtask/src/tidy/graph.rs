@@ -34,7 +34,7 @@ const RESTRICTED: [(&str, &[&str]); 8] = [
     ("futures", &["net"]),
     ("oci-spec", &["engine", "image"]),
     ("rtnetlink", &["net"]),
-    ("tar", &["engine", "xtask", "tests"]),
+    ("tar", &["engine", "image", "xtask", "tests"]),
     ("tokio", &["net"]),
 ];
 

@@ -7,10 +7,12 @@
 //! | [`manifest::Manifest`] | the parts of an image: its configuration and its layers |
 //! | [`config::ImageConfig`] | what a container of the image is to be, and the image's history |
 //! | [`store::Store`] | the images on the disk |
+//! | [`archive`] | images in files, as `save` writes and `load` reads them |
 //!
 //! Everything that comes from a registry or an archive is somebody else's word: each size, digest
 //! and name is checked before anything of it can be seen.
 
+pub mod archive;
 mod compose;
 pub mod config;
 mod digest;

@@ -50,6 +50,8 @@ pub use layers::{LayerDraft, LayerRecord};
 pub use removal::{InUse, Pruned, Removed, User};
 pub use verify::Problem;
 
+pub(crate) use names::{IMAGE_NAME, REF_NAME, called};
+
 /// The images below a root directory. Nothing is made before something is added.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -174,6 +176,27 @@ impl Store {
         }
         let _index = self.lock_index()?;
         files::replace(&layout, LAYOUT)
+    }
+
+    /// A directory for what is not whole yet, and its lock.
+    pub(crate) fn work_directory(&self, prefix: &str) -> Result<WorkDirectory, StoreError> {
+        self.prepare()?;
+        let (lock, path) = files::unfinished_directory(&self.ingest(), prefix)?;
+        Ok(WorkDirectory { _lock: lock, path })
+    }
+}
+
+/// Goes when it is dropped.
+#[derive(Debug)]
+pub(crate) struct WorkDirectory {
+    _lock: File,
+    pub(crate) path: PathBuf,
+}
+
+impl Drop for WorkDirectory {
+    fn drop(&mut self) {
+        // What stays is removed with the next garbage: nobody holds its lock then.
+        drop(fs::remove_dir_all(&self.path));
     }
 }
 

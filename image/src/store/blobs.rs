@@ -1,6 +1,6 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Store, StoreError, files};
 use crate::{Digest, Hasher};
@@ -138,6 +138,19 @@ impl Store {
         let path = writer.path.clone();
         writer.write_all(contents).map_err(StoreError::io("write", &path))?;
         writer.commit()
+    }
+
+    /// Takes a file of the store's own file system as a blob, whose digest was worked out when it
+    /// was written. One that is there already is left.
+    pub(crate) fn adopt(&self, file: &Path, digest: &Digest, size: u64) -> Result<(), StoreError> {
+        if self.has_blob(digest, size)? {
+            return Ok(());
+        }
+        let synced = File::open(file).and_then(|file| file.sync_all());
+        synced.map_err(StoreError::io("sync", file))?;
+        let path = self.blob_path(digest);
+        fs::rename(file, &path).map_err(StoreError::io("make", &path))?;
+        files::sync_parent(&path)
     }
 
     fn new_writer(&self, prefix: &str) -> Result<BlobWriter, StoreError> {

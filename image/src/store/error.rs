@@ -1,9 +1,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::Digest;
 use crate::config::ConfigError;
 use crate::manifest::ManifestError;
-use crate::{Digest, Reference};
 
 /// What went wrong with the store, or with an image in it.
 #[derive(Debug, thiserror::Error)]
@@ -116,9 +116,6 @@ pub enum StoreError {
         /// Whether it would be removed by force.
         forcible: bool,
     },
-    /// A name has no tag where one is needed.
-    #[error("{0} has neither tag nor digest")]
-    NoTag(Reference),
 }
 
 impl StoreError {

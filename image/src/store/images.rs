@@ -31,7 +31,7 @@ pub struct Found {
 /// What a list of images shows of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageSummary {
-    /// The digest of its configuration; of its manifest when that cannot be read.
+    /// The digest of its configuration; that of its manifest when the manifest cannot be read.
     pub id: Digest,
     /// Its names with a tag, in order.
     pub references: Vec<Reference>,
@@ -112,14 +112,21 @@ impl Store {
         let names = self.names()?;
         let entries = names.images.into_values().map(|named| {
             let image = self.image(&named.descriptor);
-            let id = image.as_ref().map_or(named.descriptor.digest, |image| image.id);
+            let id = match &image {
+                Ok(image) => image.id,
+                // It is known by the same id as before, as far as that can be known.
+                Err(_) => self
+                    .manifest(&named.descriptor)
+                    .map_or(named.descriptor.digest, |manifest| manifest.config.digest),
+            };
             Entry { id, named, image }
         });
         Ok(entries.collect())
     }
 
     /// The image that is meant: by its name, by a digest, or by the first digits of its id, by
-    /// docker's rules. A name goes before an id.
+    /// docker's rules. A name goes before an id. The image may be removed right after that, unless
+    /// the caller holds [`Store::reading`].
     ///
     /// # Errors
     /// There is none, or several have ids that begin so; or the one that is meant cannot be used.

@@ -101,8 +101,9 @@ impl Names {
 
     /// Takes a name away. The image stays.
     pub(super) fn untag(&mut self, reference: &Reference) -> bool {
-        let mut images = self.images.values_mut();
-        images.any(|named| named.tags.remove(reference) || named.digests.remove(reference))
+        self.images.values_mut().fold(false, |found, named| {
+            found | named.tags.remove(reference) | named.digests.remove(reference)
+        })
     }
 
     /// The image of this name.
@@ -157,11 +158,6 @@ impl Store {
     /// The image is not whole: its manifest, its configuration or a layer is missing or not
     /// accepted. The list of images cannot be read or written.
     pub fn tag(&self, names: &[Reference], descriptor: &Descriptor) -> Result<(), StoreError> {
-        if let Some(bare) =
-            names.iter().find(|name| name.tag().or(name.digest().map(|_| "")).is_none())
-        {
-            return Err(StoreError::NoTag(bare.clone()));
-        }
         let _lock = self.adding()?;
         self.check_whole(descriptor)?;
         self.change_names(|all| {

@@ -175,17 +175,29 @@ fn what_is_wrong_is_told() {
 #[test]
 fn a_broken_image_is_listed_and_can_be_removed() {
     let fixture = Fixture::new();
-    let broken = fixture.image("one", &["a"], &["broken"]);
-    fixture.image("two", &["b"], &["whole"]);
-    fs::remove_file(fixture.store.blob_path(&fixture.id(&broken))).unwrap();
+    let one = fixture.image("one", &["a"], &["broken"]);
+    let two = fixture.image("two", &["b"], &["also"]);
+    fixture.image("three", &["c"], &["whole"]);
+    let id = fixture.id(&one);
+    fs::remove_file(fixture.store.blob_path(&id)).unwrap();
+    fs::remove_file(fixture.store.blob_path(&two.digest)).unwrap();
     let list = fixture.store.list().unwrap();
-    let found = list.iter().find(|image| image.id == broken.digest).unwrap();
-    assert!(found.broken.as_ref().unwrap().ends_with("is missing"), "{found:?}");
+    assert_eq!(list.len(), 3);
+    // One that has no manifest any more is known by that.
+    for id in [id, two.digest] {
+        let found = list.iter().find(|image| image.id == id).unwrap();
+        assert!(found.broken.as_ref().unwrap().ends_with("is missing"), "{found:?}");
+    }
     assert!(matches!(fixture.store.resolve("broken"), Err(StoreError::MissingBlob(_))));
+    assert!(matches!(fixture.store.resolve(&id.short()), Err(StoreError::MissingBlob(_))));
     // What is still known to be of it stays while it is there.
-    assert_eq!(fixture.collect().blobs, []);
+    fixture.collect();
+    assert!(fixture.store.has_blob(&of("a"), 1).unwrap());
+    assert!(fixture.store.has_layer(&of("c")).unwrap());
     let removed = fixture.remove("broken", false).unwrap();
-    assert_eq!(removed[..2], ["-broken:latest".to_owned(), text(broken.digest)]);
+    assert_eq!(removed[..2], ["-broken:latest".to_owned(), text(id)]);
+    let removed = fixture.remove(&two.digest.hex(), false).unwrap();
+    assert_eq!(removed[..2], ["-also:latest".to_owned(), text(two.digest)]);
     fixture.assert_sound();
 }
 

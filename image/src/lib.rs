@@ -9,6 +9,7 @@
 //! and name is checked before anything of it can be seen.
 
 mod digest;
+pub mod dockerfile;
 mod reference;
 
 pub use digest::{Digest, Hasher, InvalidDigest};

@@ -10,6 +10,7 @@
 
 mod digest;
 pub mod dockerfile;
+pub mod ignore;
 mod reference;
 
 pub use digest::{Digest, Hasher, InvalidDigest};

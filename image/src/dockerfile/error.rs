@@ -16,7 +16,7 @@ const SHOWN: usize = 120;
 
 impl Error {
     /// `text` is the instruction; its first line is shown.
-    pub(super) fn new(file: &str, line: usize, text: &str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(file: &str, line: usize, text: &str, message: impl Into<String>) -> Self {
         let first = text.lines().next().unwrap_or_default().trim();
         let mut shown: String = first.chars().take(SHOWN).collect();
         if shown.len() < first.len() {

@@ -288,3 +288,7 @@ fn trigger(file: &str, number: usize, expression: &str, escape: char) -> Result<
         Err(message) => Err(error(&message)),
     }
 }
+
+#[cfg(test)]
+#[path = "graph_tests.rs"]
+mod tests;

@@ -55,3 +55,6 @@ const MAX_FLAGS: usize = 100;
 const MAX_DEPTH: usize = 32;
 /// The size of one expanded word, in bytes.
 const MAX_EXPANSION: usize = 1 << 20;
+
+#[cfg(test)]
+mod testing;

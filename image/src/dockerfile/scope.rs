@@ -155,3 +155,7 @@ impl Scope {
         known
     }
 }
+
+#[cfg(test)]
+#[path = "scope_tests.rs"]
+mod tests;

@@ -167,18 +167,18 @@ proptest! {
     }
 
     #[test]
-    fn no_pattern_panics_or_takes_long(
+    fn no_pattern_panics(
         text in proptest::collection::vec(any::<u8>(), 0..200),
         path in proptest::collection::vec(any::<u8>(), 0..200),
     ) {
         if let Ok(ignore) = Ignore::parse("i", &text) {
             prop_assert!(!ignore.skips(&path) || ignore.excludes(&path));
         }
-        let hard = ignore_of_stars();
-        prop_assert!(!hard.excludes(&[b'a'; 4000]));
     }
 }
 
-fn ignore_of_stars() -> Ignore {
-    ignore(&format!("{}b", "*a".repeat(30)))
+#[test]
+fn many_stars_take_no_exponential_time() {
+    assert!(!ignore(&format!("{}b", "*a".repeat(30))).excludes(&[b'a'; 4000]));
+    assert!(!ignore(&format!("{}b", "**/a".repeat(30))).excludes("a/".repeat(2000).as_bytes()));
 }

@@ -1,5 +1,5 @@
 use super::instruction::{FromLine, Instruction, Parsed, Step};
-use super::{Error, lines, read};
+use super::{Error, MAX_STAGES, lines, read};
 
 /// A file that was read: every instruction, flag and form in it is one that is known.
 ///
@@ -27,7 +27,7 @@ impl Dockerfile {
     /// Reads a file. `name` is what errors call it.
     ///
     /// # Errors
-    /// It is larger than 1 MiB, not UTF-8, has more than 10,000 instructions, or one of them is
+    /// It is larger than 1 MiB, not UTF-8, has more than 500 stages or 10,000 instructions, or one of them is
     /// not as the Dockerfile reference has it.
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Self, Error> {
         let lines = lines::read(name, bytes)?;
@@ -38,7 +38,12 @@ impl Dockerfile {
             let error = |message: String| Error::new(name, line, &text, message);
             let parsed = read::instruction(&text, &heredocs, escape).map_err(error)?;
             last = (line, text.clone());
+            let full = stages.len() == MAX_STAGES;
             match (parsed, stages.last_mut()) {
+                (Parsed::From(_), _) if full => {
+                    let message = format!("there are more than {MAX_STAGES} stages");
+                    return Err(Error::new(name, line, &text, message));
+                }
                 (Parsed::From(from), _) => {
                     stages.push(StageText { line, text, from, steps: Vec::new() });
                 }

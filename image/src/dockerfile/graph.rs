@@ -5,7 +5,7 @@ use super::expand::{Budget, Expander};
 use super::file::StageText;
 use super::instruction::{Instruction, Parsed, Step};
 use super::names::{Names, Origin, reference};
-use super::{Dockerfile, Error, MAX_INSTRUCTIONS, Platform, arguments, lines, read};
+use super::{Dockerfile, Error, MAX_INSTRUCTIONS, MAX_TEXT, Platform, arguments, lines, read};
 use crate::Reference;
 
 /// What a build is asked for.
@@ -80,7 +80,7 @@ impl Graph {
         let globals = arguments::globals(file, options, &mut budget)?;
         let names = Names::of(file)?;
         let mut stages: Vec<Stage> = Vec::new();
-        let mut steps = 0;
+        let mut room = Room { steps: MAX_INSTRUCTIONS, bytes: MAX_TEXT };
         for (number, text) in file.stages.iter().enumerate() {
             let error = |message: String| Error::new(&file.name, text.line, &text.text, message);
             let lookup = |name: &str| globals.get(name).map(String::as_str);
@@ -88,23 +88,14 @@ impl Graph {
                 Expander { lookup: &lookup, escape: file.escape, budget: &mut budget };
             let (base, platform) =
                 begin(text, &names, &stages, options, &mut expander).map_err(error)?;
-            let mut all = match base {
-                Base::Stage(parent) => triggers(file, parent)?,
-                _ => Vec::new(),
-            };
-            all.extend(text.steps.iter().cloned());
-            steps += all.len();
-            if steps > MAX_INSTRUCTIONS {
-                let message = "there are too many instructions with those of ONBUILD";
-                return Err(error(message.to_owned()));
-            }
+            let steps = steps(file, text, &base, &mut room)?;
             let mut stage = Stage {
                 number,
                 name: text.from.name.clone(),
                 line: text.line,
                 base,
                 platform,
-                steps: all,
+                steps,
                 needs: BTreeSet::new(),
                 images: BTreeSet::new(),
             };
@@ -266,14 +257,35 @@ fn begin(
     Ok((base, platform))
 }
 
-/// The triggers of a stage that another begins with.
-fn triggers(file: &Dockerfile, parent: usize) -> Result<Vec<Step>, Error> {
-    let steps = file.stages.get(parent).into_iter().flat_map(|stage| &stage.steps);
-    let triggers = steps.filter_map(|step| match &step.instruction {
-        Instruction::Onbuild(text) => Some(trigger(&file.name, step.line, text, file.escape)),
+/// What triggers may still add: a file names its own text as often as it likes.
+struct Room {
+    steps: usize,
+    bytes: usize,
+}
+
+/// The instructions of a stage, after the triggers of the stage that it begins with.
+fn steps(
+    file: &Dockerfile,
+    text: &StageText,
+    base: &Base,
+    room: &mut Room,
+) -> Result<Vec<Step>, Error> {
+    let parent = match base {
+        Base::Stage(parent) => file.stages.get(*parent),
         _ => None,
-    });
-    triggers.collect()
+    };
+    let mut steps = Vec::new();
+    for step in parent.iter().flat_map(|stage| &stage.steps) {
+        let Instruction::Onbuild(expression) = &step.instruction else { continue };
+        let left = (room.steps.checked_sub(1)).zip(room.bytes.checked_sub(expression.len()));
+        (room.steps, room.bytes) = left.ok_or_else(|| {
+            let message = "the instructions of ONBUILD are too many or too large together";
+            Error::new(&file.name, text.line, &text.text, message)
+        })?;
+        steps.push(trigger(&file.name, step.line, expression, file.escape)?);
+    }
+    steps.extend(text.steps.iter().cloned());
+    Ok(steps)
 }
 
 fn trigger(file: &str, number: usize, expression: &str, escape: char) -> Result<Step, Error> {

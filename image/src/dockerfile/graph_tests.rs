@@ -152,8 +152,13 @@ fn triggers_of_an_image_are_read_with_suspicion() {
 
 #[test]
 fn triggers_cannot_multiply_without_bound() {
-    let text = format!("FROM a AS b\n{}{}", "ONBUILD RUN x\n".repeat(200), "FROM b\n".repeat(200));
-    assert!(error(&text).contains("too many"));
+    let many = format!("FROM a AS b\n{}{}", "ONBUILD RUN x\n".repeat(200), "FROM b\n".repeat(200));
+    let large =
+        format!("FROM a AS b\nONBUILD RUN {}\n{}", "x".repeat(9000), "FROM b\n".repeat(200));
+    for text in [many, large] {
+        assert!(error(&text).contains("too many or too large"));
+    }
+    assert!(error(&"FROM a\n".repeat(501)).contains("more than 500 stages"));
 }
 
 #[test]

@@ -47,6 +47,7 @@ pub use scope::Scope;
 const MAX_TEXT: usize = 1 << 20;
 const MAX_LINES: usize = 50_000;
 const MAX_INSTRUCTIONS: usize = 10_000;
+const MAX_STAGES: usize = 500;
 /// Of one instruction.
 const MAX_HEREDOCS: usize = 64;
 /// Of one instruction.
@@ -55,6 +56,8 @@ const MAX_FLAGS: usize = 100;
 const MAX_DEPTH: usize = 32;
 /// The size of one expanded word, in bytes.
 const MAX_EXPANSION: usize = 1 << 20;
+/// The variables of a stage, in bytes: about as much as a program can be given (execve(2)).
+const MAX_ENVIRONMENT: usize = 1 << 20;
 
 #[cfg(test)]
 mod testing;

@@ -9,7 +9,7 @@ use super::words;
 pub enum Mount {
     /// Files of the context, of a stage or of an image. What is written is thrown away.
     Bind {
-        /// Where it is seen.
+        /// Where it is seen; relative to the working directory.
         target: String,
         /// A path in what is mounted.
         source: String,
@@ -22,7 +22,7 @@ pub enum Mount {
     Cache {
         /// What it is found by again; its target, unless it is named.
         id: String,
-        /// Where it is seen.
+        /// Where it is seen; relative to the working directory.
         target: String,
         /// A path in what it begins with.
         source: String,
@@ -41,7 +41,7 @@ pub enum Mount {
     },
     /// An empty directory in memory.
     Tmpfs {
-        /// Where it is seen.
+        /// Where it is seen; relative to the working directory.
         target: String,
         /// How much can be written, in bytes.
         size: Option<u64>,

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use super::expand::{Budget, Expander};
 use super::instruction::{Instruction, Step};
-use super::{Error, Graph, resolve};
+use super::{Error, Graph, MAX_ENVIRONMENT, resolve};
 
 /// The variables of a stage while its instructions are gone through, one after the other.
 ///
@@ -25,6 +25,8 @@ pub struct Scope {
     /// What an `ARG` without a default can have: those before the first `FROM`, and the platforms.
     globals: Arc<BTreeMap<String, String>>,
     budget: Budget,
+    /// Of all names and values, in bytes.
+    size: usize,
 }
 
 /// Arguments that programs see without a declaration, and histories do not.
@@ -59,6 +61,7 @@ impl Scope {
             given: Arc::clone(&graph.given),
             globals: Arc::clone(&graph.globals),
             budget: Budget::default(),
+            size: 0,
         };
         for (name, value) in environment {
             scope.set(name, value);
@@ -99,7 +102,7 @@ impl Scope {
     ///
     /// # Errors
     /// A variable's form is wrong or it must not be empty, a value is not what the instruction
-    /// takes, or the values are too large: 1 MiB each, 32 MiB in all.
+    /// takes, or the values are too large: 1 MiB at any time, 32 MiB over all instructions.
     pub fn expand(&mut self, step: &Step) -> Result<Instruction, Error> {
         let mut budget = self.budget.clone();
         let expanded = {
@@ -109,18 +112,22 @@ impl Scope {
             resolve::instruction(&step.instruction, &mut expander)
         };
         self.budget = budget;
-        let expanded =
-            expanded.map_err(|message| Error::new(&self.file, step.line, &step.text, message))?;
-        match expanded {
+        let error = |message| Error::new(&self.file, step.line, &step.text, message);
+        let expanded = match expanded.map_err(error)? {
             Instruction::Env(pairs) => {
                 for (name, value) in pairs.clone() {
                     self.set(name, value);
                 }
-                Ok(Instruction::Env(pairs))
+                Instruction::Env(pairs)
             }
-            Instruction::Arg(declared) => Ok(Instruction::Arg(self.declare(declared))),
-            other => Ok(other),
+            Instruction::Arg(declared) => Instruction::Arg(self.declare(declared)),
+            other => other,
+        };
+        if self.size > MAX_ENVIRONMENT {
+            let message = format!("the variables are larger than {MAX_ENVIRONMENT} bytes together");
+            return Err(Error::new(&self.file, step.line, &step.text, message));
         }
+        Ok(expanded)
     }
 
     fn value(&self, name: &str) -> Option<&str> {
@@ -133,9 +140,16 @@ impl Scope {
     fn set(&mut self, name: String, value: String) {
         let next = self.environment.len();
         let at = *self.index.entry(name.clone()).or_insert(next);
+        self.size += value.len();
         match self.environment.get_mut(at) {
-            Some(pair) => pair.1 = value,
-            None => self.environment.push((name, value)),
+            Some(pair) => {
+                self.size -= pair.1.len();
+                pair.1 = value;
+            }
+            None => {
+                self.size += name.len();
+                self.environment.push((name, value));
+            }
         }
     }
 
@@ -149,7 +163,12 @@ impl Scope {
             let given = self.given.get(&name).cloned();
             let value = given.or(default).or_else(|| self.globals.get(&name).cloned());
             let value = value.or_else(|| self.arguments.get(&name).cloned().flatten());
-            self.arguments.insert(name.clone(), value.clone());
+            let size = |value: &Option<String>| value.as_ref().map_or(0, String::len);
+            self.size += size(&value);
+            match self.arguments.insert(name.clone(), value.clone()) {
+                Some(before) => self.size -= size(&before),
+                None => self.size += name.len(),
+            }
             known.push((name, value));
         }
         known

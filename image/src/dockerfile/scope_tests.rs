@@ -165,6 +165,12 @@ fn values_that_double_themselves_end() {
     let many = "LABEL a=$A$A$A$A\n".repeat(9000);
     let text = format!("FROM a\nENV A={}\n{many}", "x".repeat(200_000));
     assert!(error(&text).contains("too large together"));
+    let apart: String = (0..5).map(|at| format!("ARG A{at}=$A\n")).collect();
+    let text = format!("FROM a\nENV A={}\n{apart}", "x".repeat(250_000));
+    assert!(error(&text).contains("bytes together"));
+    let again = "ENV A=$A\n".repeat(20);
+    let text = format!("FROM a\nENV A={}\n{again}", "x".repeat(250_000));
+    assert_eq!(scope(&text, &[]).environment().len(), 2, "what is replaced does not count");
     let ports = "EXPOSE 1-65535\n".repeat(9000);
     assert!(error(&format!("FROM a\n{ports}")).contains("too large together"));
 }

@@ -27,7 +27,7 @@ pub(super) struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { bytes: 32 * MAX_EXPANSION, steps: 16 << 20 }
+        Self { bytes: 32 * MAX_EXPANSION, steps: 4 << 20 }
     }
 }
 
@@ -60,23 +60,24 @@ pub(super) struct Expander<'a, 'v> {
 impl Expander<'_, '_> {
     /// One word: quotes and escapes are taken away.
     pub(super) fn word(&mut self, text: &str) -> Result<String, String> {
-        Ok(self.expanded(text, true)?.text)
+        Ok(self.expanded(text, true, false)?.text)
     }
 
     /// Several words: those of the text, and those that unquoted variables fall into.
     pub(super) fn words(&mut self, text: &str) -> Result<Vec<String>, String> {
-        Ok(self.expanded(text, true)?.split())
+        Ok(self.expanded(text, true, true)?.split())
     }
 
     /// The text of a heredoc: quotes mean nothing there.
     pub(super) fn heredoc(&mut self, text: &str) -> Result<String, String> {
-        Ok(self.expanded(text, false)?.text)
+        Ok(self.expanded(text, false, false)?.text)
     }
 
-    fn expanded(&mut self, text: &str, quotes: bool) -> Result<Word, String> {
+    fn expanded(&mut self, text: &str, quotes: bool, split: bool) -> Result<Word, String> {
         let (lookup, escape) = (self.lookup, self.escape);
         let chars = text.chars().peekable();
-        Lexer { chars, lookup, escape, budget: self.budget, quotes, depth: 0 }.until(None, false)
+        Lexer { chars, lookup, escape, budget: self.budget, quotes, split, depth: 0 }
+            .until(None, false)
     }
 }
 
@@ -112,6 +113,8 @@ struct Lexer<'a, 'v> {
     budget: &'a mut Budget,
     /// Whether quotes have a meaning.
     quotes: bool,
+    /// Whether it matters where words end.
+    split: bool,
     depth: usize,
 }
 
@@ -148,7 +151,7 @@ impl<'v> Lexer<'_, 'v> {
         if word.text.len() + text.len() > MAX_EXPANSION {
             return Err(format!("the expanded text is larger than {MAX_EXPANSION} bytes"));
         }
-        if breaks {
+        if breaks && self.split {
             let start = word.text.len();
             let spaces = text.char_indices().filter(|(_, c)| c.is_whitespace());
             word.breaks.extend(spaces.map(|(at, _)| start + at));

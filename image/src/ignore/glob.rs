@@ -155,6 +155,12 @@ pub(super) struct Run {
 impl Run {
     /// Whether the path matches as a whole, or, if so asked, a directory above it.
     pub(super) fn matches(&mut self, glob: &Glob, path: &[u32], above: bool) -> bool {
+        // Most patterns and paths differ at once.
+        if let Some(Token::Unit(first)) = glob.0.first()
+            && path.first() != Some(first)
+        {
+            return false;
+        }
         self.begin(glob);
         for unit in path {
             if above && *unit == SLASH && self.ends(glob) {

@@ -8,6 +8,8 @@
 //! | [`config::ImageConfig`] | what a container of the image is to be, and the image's history |
 //! | [`store::Store`] | the images on the disk |
 //! | [`archive`] | images in files, as `save` writes and `load` reads them |
+//! | [`dockerfile`] | how an image is built: the text, checked, as a graph of stages |
+//! | [`ignore`] | what a build does not see of its directory |
 //!
 //! Everything that comes from a registry or an archive is somebody else's word: each size, digest
 //! and name is checked before anything of it can be seen.
@@ -16,6 +18,10 @@ pub mod archive;
 mod compose;
 pub mod config;
 mod digest;
+pub mod dockerfile;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
+pub mod ignore;
 mod json;
 pub mod layer;
 pub mod manifest;

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use minidock_image::Digest;
 use minidock_image::config::ImageConfig;
 use minidock_image::manifest::{Descriptor, Manifest, OCI_CONFIG, OCI_LAYER, OCI_MANIFEST};
-use minidock_image::store::{LayerRecord, InUse, Problem, Store, StoreError};
+use minidock_image::store::{InUse, LayerRecord, Problem, Store, StoreError};
 
 const ROOT: &str = "MINIDOCK_TEST_STORE";
 const ROUNDS: usize = 12;

@@ -21,9 +21,9 @@ use crate::{Engine, Error, Info, MountKind, store};
 pub struct DiskUsage {
     /// The images of the store, by name.
     pub images: Vec<ImageUsage>,
-    /// Bytes of all images; what several of them share counts once.
+    /// Bytes of the store: all images, what several of them share once, and their names.
     pub image_bytes: u64,
-    /// Likewise of those that containers are made from.
+    /// Likewise without the images that no container is made from.
     pub used_image_bytes: u64,
     /// The containers, the youngest first.
     pub containers: Vec<ContainerUsage>,
@@ -137,12 +137,15 @@ impl DiskUsage {
         }
         self.images.sort_by(|one, other| (&one.name, &one.tag).cmp(&(&other.name, &other.tag)));
         for tree in [store.images(), &store.layers()] {
-            if tree.exists() {
-                self.image_bytes =
-                    self.image_bytes.saturating_add(self.counted(tree, None).bytes());
+            // They may lie elsewhere.
+            if let Ok(tree) = tree.canonicalize() {
+                let bytes = self.counted(&tree, None).bytes();
+                self.image_bytes = self.image_bytes.saturating_add(bytes);
             }
         }
-        self.used_image_bytes = sum(&mut used.into_iter());
+        // What is left when all images go that no container is made of.
+        let unused = sum(&mut all.owners.keys().filter(|path| !used.contains(path)));
+        self.used_image_bytes = self.image_bytes.saturating_sub(unused);
         Ok(())
     }
 
@@ -328,7 +331,10 @@ mod tests {
         assert_eq!(first.shared_bytes, second.shared_bytes);
         assert!(second.bytes >= second.shared_bytes + 10_000, "{second:?}");
         let (images, layers) = (top.path().join("images"), top.path().join("layers"));
-        assert_eq!((usage.image_bytes, usage.used_image_bytes), (du(&[&images, &layers]), 0));
+        assert_eq!(usage.image_bytes, du(&[&images, &layers]));
+        // All that is not the images' own are their names.
+        let all = first.bytes + second.bytes - first.shared_bytes;
+        assert_eq!(usage.used_image_bytes, usage.image_bytes - all);
         let [data] = &usage.volumes[..] else { panic!("{usage:?}") };
         assert_eq!((data.name.as_str(), data.containers), ("data", 0));
         assert_eq!(data.bytes, du(&[&top.path().join("volumes/data")]));

@@ -12,7 +12,7 @@ use minidock_image::config::ImageConfig;
 use minidock_image::manifest::{Descriptor, Manifest, OCI_CONFIG, OCI_LAYER, OCI_MANIFEST};
 use minidock_image::store::{InUse, LayerRecord, Problem, Store, StoreError};
 
-const ROOT: &str = "MINIDOCK_TEST_STORE";
+const ROOT: &str = "MINIDOCK_TEST_KILLED_STORE";
 const ROUNDS: usize = 12;
 /// They have layers in common, which each of two processes adds and removes.
 const IMAGES: [(&str, [&str; 2]); 3] =

@@ -16,7 +16,7 @@
 //! |---|---|---|
 //! | `MINIDOCK_BIN` | the binary | `minidock` in the test's target directory |
 //! | `MINIDOCK_FAILPOINTS_BIN` | the binary with the feature `failpoints` | `failpoints/debug/minidock` in the target directory |
-//! | `MINIDOCK_TEST_STORE` | a directory with `images/alpine/latest` | `test-store` in the target directory |
+//! | `MINIDOCK_TEST_STORE` | a store with the image `alpine` | `test-store` in the target directory |
 //!
 //! Running containers needs root.
 //!

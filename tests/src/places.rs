@@ -3,6 +3,8 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
+use minidock_image::store::Store;
+
 /// The binary under test: `MINIDOCK_BIN`, or the one that was built in this workspace.
 ///
 /// # Panics
@@ -58,20 +60,18 @@ pub(crate) fn example(name: &str) -> PathBuf {
     })
 }
 
-/// The directory `images` of a prepared store.
-pub(crate) fn images() -> PathBuf {
+/// A prepared store with the image `alpine`.
+pub(crate) fn store() -> PathBuf {
     let store = match env::var_os("MINIDOCK_TEST_STORE") {
         Some(path) => PathBuf::from(path),
         None => target_directory().join("test-store"),
     };
-    let images = store.join("images");
-    let rootfs = images.join("alpine/latest/rootfs");
     assert!(
-        rootfs.is_dir(),
-        "there is no {}: run `cargo xtask rootfs --root target/test-store` first",
-        rootfs.display()
+        Store::open(&store).resolve("alpine").is_ok(),
+        "there is no alpine in {}: run `cargo xtask rootfs --root target/test-store` first",
+        store.display()
     );
-    images
+    store
 }
 
 /// `target` of the workspace: a test runs from `target/PROFILE/deps/`.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use minidock_image::store::Store;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
@@ -14,6 +15,9 @@ use tempfile::TempDir;
 use crate::user::{self, User};
 use crate::watch::Ids;
 use crate::{Invocation, Leftovers, NetNs, Output, Running, places, procfs, sys};
+
+/// The directories of a store.
+const STORE: [&str; 2] = ["images", "layers"];
 
 /// Set in the environment of every program that a sandbox starts.
 const MARKER: &str = "MINIDOCK_TEST_SANDBOX";
@@ -45,7 +49,24 @@ impl Sandbox {
     #[allow(clippy::new_without_default, reason = "making one is not a default")]
     pub fn new() -> Sandbox {
         let sandbox = Sandbox::without_images();
-        symlink(places::images(), sandbox.root().join("images")).expect("linking the images");
+        let store = places::store();
+        for part in STORE {
+            symlink(store.join(part), sandbox.root().join(part)).expect("linking the images");
+        }
+        sandbox
+    }
+
+    /// Makes one with images of its own, which are `alpine` at first: to add some, and to remove
+    /// their names. Needs root.
+    ///
+    /// # Panics
+    /// When the kernel refuses, or no image store has been prepared.
+    pub fn with_own_images() -> Sandbox {
+        let sandbox = Sandbox::without_images();
+        let [images, layers] =
+            STORE.map(|part| (places::store().join(part), sandbox.root().join(part)));
+        user::copy(&images.0, &images.1);
+        symlink(&layers.0, &layers.1).expect("linking the layers");
         sandbox
     }
 
@@ -77,7 +98,9 @@ impl Sandbox {
     pub fn rootless() -> Sandbox {
         let mut sandbox = Sandbox::without_images();
         let user = User::new();
-        user::copy(&places::images(), &sandbox.root().join("images"));
+        for part in STORE {
+            user::copy(&places::store().join(part), &sandbox.root().join(part));
+        }
         user::copy_program(&places::binary(), &sandbox.path().join("minidock"));
         user.own(sandbox.path());
         sandbox.user = Some(user);
@@ -141,9 +164,17 @@ impl Sandbox {
         self.path().join("state")
     }
 
+    /// Its images.
+    pub fn images(&self) -> Store {
+        Store::open(&self.root())
+    }
+
     /// The unpacked tree of the image `alpine`, shared by all sandboxes: for reading only.
     pub fn alpine(&self) -> PathBuf {
-        self.root().join("images/alpine/latest/rootfs")
+        let store = self.images();
+        let image = store.resolve("alpine").expect("the image alpine").image;
+        let layer = image.config.rootfs.diff_ids.first().expect("its layer");
+        store.layer_path(layer).canonicalize().expect("its files")
     }
 
     /// The network namespace that stands for the host's.

@@ -110,7 +110,7 @@ fn a_running_container_whose_process_cannot_be_understood_can_be_removed() {
 /// A container on a file system of its own that is full before it ends.
 const FULL: &str = r#"set -e
 mount -t tmpfs -o mode=700,size=2m none "$ROOT"
-ln -s "$IMAGES" "$ROOT/images"
+ln -s "$STORE/images" "$STORE/layers" "$ROOT"
 minidock() { "$MINIDOCK" --root "$ROOT" --state "$STATE" "$@"; }
 minidock run -d --name one --network none $OPTIONS alpine sh -c '
     trap "exit 7" TERM; echo up; while :; do sleep 600 & wait; done' > /dev/null
@@ -143,7 +143,8 @@ fn how_a_container_has_ended_is_known_also_when_the_disk_is_full() {
         let mut command = Command::new("unshare");
         command.args(["--mount", "--propagation", "private", "sh", "-c", FULL]);
         command.env("ROOT", sandbox.root()).env("STATE", sandbox.state());
-        command.env("IMAGES", fs::canonicalize(sandbox.root().join("images")).unwrap());
+        let images = fs::canonicalize(sandbox.root().join("images")).unwrap();
+        command.env("STORE", images.parent().unwrap());
         command.env("MINIDOCK", minidock_tests::binary());
         command.env("OPTIONS", options).env("SIGNAL", signal);
         let output = sandbox.invocation(command).output().expect_code(0);

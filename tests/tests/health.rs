@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -181,9 +180,7 @@ fn a_probe_that_takes_too_long_is_killed() {
 #[test]
 #[ignore = "needs root: runs containers"]
 fn a_probe_that_cannot_be_executed_fails_and_says_why() {
-    let sandbox = Sandbox::without_images();
-    let check = r#"{"Test":["CMD","/nosuch"],"Interval":100000000,"Retries":1}"#;
-    image(&sandbox, check);
+    let sandbox = with_check(r#"{"Test":["CMD","/nosuch"],"Interval":100000000,"Retries":1}"#);
     ok(&sandbox, &["run", "-d", "--net", "none", "--name", "web", "checked", "sleep", "1000"]);
     wait_for_status(&sandbox, "unhealthy");
     let log = log(&sandbox);
@@ -191,25 +188,21 @@ fn a_probe_that_cannot_be_executed_fails_and_says_why() {
     remove(&sandbox);
 }
 
-/// Puts an image `checked` into the store, which is like alpine but for a health check.
-fn image(sandbox: &Sandbox, check: &str) {
-    let alpine = Sandbox::new().alpine().canonicalize().unwrap();
-    let directory = sandbox.root().join("images/checked/latest");
-    fs::create_dir_all(&directory).unwrap();
-    symlink(&alpine, directory.join("rootfs")).unwrap();
-    let config = fs::read_to_string(alpine.with_file_name("config.json")).unwrap();
-    let (before, after) = config.split_once("\"config\":").unwrap();
-    let (_, after) = after.split_once('{').unwrap();
-    let comma = if after.trim_start().starts_with('}') { "" } else { "," };
-    let config = format!("{before}\"config\":{{\"Healthcheck\":{check}{comma}{after}");
-    fs::write(directory.join("config.json"), config).unwrap();
+/// A sandbox that has an image `checked` too, which is like alpine but for a health check.
+fn with_check(check: &str) -> Sandbox {
+    let sandbox = Sandbox::with_own_images();
+    let store = sandbox.images();
+    let mut image = store.resolve("alpine").unwrap().image;
+    image.config.config.healthcheck = serde_json::from_str(check).unwrap();
+    let names = ["checked".parse().unwrap()];
+    minidock_image::add_image(&store, &image.manifest.layers, &image.config, &names).unwrap();
+    sandbox
 }
 
 #[test]
 #[ignore = "needs root: runs containers"]
 fn the_image_s_check_holds_where_nothing_else_is_asked_for() {
-    let sandbox = Sandbox::without_images();
-    image(&sandbox, r#"{"Test":["CMD","touch","/probed"],"Interval":3600000000000}"#);
+    let sandbox = with_check(r#"{"Test":["CMD","touch","/probed"],"Interval":3600000000000}"#);
     let create = |options: &[&str]| {
         let args = [&["create", "--net", "none", "--name", "web"], options, &["checked", "true"]];
         ok(&sandbox, &args.concat());

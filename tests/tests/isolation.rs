@@ -37,7 +37,7 @@ fn the_mount_table_shows_nothing_of_the_host() {
     let output = sandbox.sh(&[], "cat /proc/self/mountinfo").expect_code(0);
     let path = sandbox.path().to_str().unwrap();
     assert!(!output.stdout.contains(path), "{output}");
-    assert!(!output.stdout.contains("/images/"), "{output}");
+    assert!(!output.stdout.contains("/layers/"), "{output}");
     let root = output.stdout.lines().next().unwrap();
     assert!(root.contains(" / / ") && root.contains(" - overlay "), "{root}");
     for line in output.stdout.lines() {

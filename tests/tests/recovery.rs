@@ -262,6 +262,7 @@ fn prepared(sandbox: &Sandbox, prepare: &str, line: &str) -> Output {
 fn a_full_state_or_root_directory_is_told_and_nothing_is_left() {
     let sandbox = Sandbox::new();
     let images = fs::canonicalize(sandbox.root().join("images")).unwrap();
+    let store = images.parent().unwrap();
     let mut refused = 0;
     for place in ["state", "root"] {
         for pages in 1..12 {
@@ -269,7 +270,8 @@ fn a_full_state_or_root_directory_is_told_and_nothing_is_left() {
             let at = directory.display();
             let mut prepare = format!("mount -t tmpfs -o mode=700,size={}k none '{at}'", pages * 4);
             if place == "root" {
-                prepare += &format!("; ln -s '{}' '{at}/images'", images.display());
+                let store = store.display();
+                prepare += &format!("; ln -s '{store}/images' '{store}/layers' '{at}'");
             }
             let output = prepared(&sandbox, &prepare, "run --rm --name one alpine true");
             assert!(!output.stdout.contains("left"), "{place}, {pages} pages: {output}");

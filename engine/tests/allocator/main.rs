@@ -41,15 +41,16 @@ fn allocate_until(done: &AtomicBool) {
 
 /// A root file system with nothing but busybox.
 fn rootfs(work: &Path) -> PathBuf {
-    let tree = store().join("images/alpine/latest/rootfs");
+    let store = minidock_image::store::Store::open(&store());
+    let image = store.resolve("alpine").expect("run `cargo xtask rootfs --root target/test-store`");
+    let tree = store.layer_path(&image.image.config.rootfs.diff_ids[0]);
     let rootfs = work.join("rootfs");
     std::fs::create_dir(&rootfs).unwrap();
     std::fs::create_dir(rootfs.join("etc")).unwrap();
     for name in ["bin/busybox", "lib/ld-musl-x86_64.so.1"] {
         let to = rootfs.join(name);
         std::fs::create_dir_all(to.parent().unwrap()).unwrap();
-        std::fs::copy(tree.join(name), to)
-            .expect("run `cargo xtask rootfs --root target/test-store`");
+        std::fs::copy(tree.join(name), to).unwrap();
     }
     rootfs
 }

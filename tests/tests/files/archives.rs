@@ -134,7 +134,7 @@ fn an_export_that_fails_leaves_the_file_as_it_was() {
     let export = |name: &str| minidock(&sandbox, &["export", "-o", file.to_str().unwrap(), name]);
     export("none").expect_code(1);
     assert_eq!(fs::read_to_string(&file).unwrap(), "old");
-    let description = sandbox.root().join("images");
+    let description = sandbox.root().join("layers");
     let away = sandbox.path().join("away");
     fs::rename(&description, &away).unwrap();
     export("web").expect_code(1);

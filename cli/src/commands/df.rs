@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use clap::{ArgAction, Parser};
@@ -116,11 +117,15 @@ fn kinds(usage: &DiskUsage) -> Vec<Value> {
         let chosen = volumes.iter().filter(|one| one.containers >= least);
         chosen.map(|one| one.bytes).fold((0, 0), |(count, sum), bytes| (count + 1, sum + bytes))
     };
-    let used_images = images.iter().filter(|image| image.containers > 0).count();
+    // One of several names is one image.
+    let ids = |least: usize| {
+        let chosen = images.iter().filter(|image| image.containers >= least);
+        chosen.map(|image| image.id).collect::<BTreeSet<_>>().len()
+    };
     let (all, active) = (of_containers(None), of_containers(Some(true)));
     let (every, linked) = (of_volumes(0), of_volumes(1));
     vec![
-        kind("Images", (images.len(), used_images), usage.image_bytes, usage.used_image_bytes),
+        kind("Images", (ids(0), ids(1)), usage.image_bytes, usage.used_image_bytes),
         kind("Containers", (all.0, active.0), all.1, active.1),
         kind("Local Volumes", (every.0, linked.0), every.1, linked.1),
         // Nothing is built, so nothing of it is kept.

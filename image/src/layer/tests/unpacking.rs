@@ -218,7 +218,8 @@ fn what_is_removed_becomes_what_overlayfs_takes_for_that() {
         &mine(),
     );
     assert!(made.is_whiteout("gone") && made.is_whiteout("d/.gone-too"));
-    assert!(made.is_opaque("o") && !made.is_opaque("d"));
+    assert!(made.is_opaque("o") && !made.is_opaque("d") && !made.unpacked.opaque);
+    assert!(done(&[file("./.wh..wh..opq", "")], &mine()).unpacked.opaque);
     let names: Vec<_> = tree(made.place.path());
     assert_eq!(names, ["d/", "d/.gone-too!", "gone!", "o/", "o/new="]);
 }

@@ -10,6 +10,8 @@
 //! | [`archive`] | images in files, as `save` writes and `load` reads them |
 //! | [`dockerfile`] | how an image is built: the text, checked, as a graph of stages |
 //! | [`ignore`] | what a build does not see of its directory |
+//! | [`layer`] | what one layer changes, as an archive and as a directory |
+//! | [`mod@tar`] | the format of the archives |
 //!
 //! Everything that comes from a registry or an archive is somebody else's word: each size, digest
 //! and name is checked before anything of it can be seen.
@@ -20,6 +22,7 @@ pub mod config;
 mod digest;
 pub mod dockerfile;
 #[cfg(any(test, fuzzing))]
+#[allow(clippy::panic, reason = "a property that does not hold is a panic")]
 pub mod fuzzing;
 pub mod ignore;
 mod json;

@@ -11,6 +11,8 @@ mod reader;
 mod sparse;
 
 pub use error::Error;
+#[cfg(any(test, fuzzing))]
+pub(crate) use header::mended;
 pub use reader::Reader;
 pub use sparse::Sparse;
 

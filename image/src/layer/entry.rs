@@ -45,6 +45,7 @@ impl Unpacker<'_> {
             Meaning::Whiteout(removed) => return self.whiteout(parent, removed, name.path()),
             Meaning::Opaque => {
                 let directory = self.tree.make(parent)?;
+                self.counts.opaque |= parent.is_empty();
                 return self.hide(&directory, name.path());
             }
         }

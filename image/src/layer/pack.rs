@@ -198,7 +198,7 @@ impl<W: Write> Packer<'_, W> {
         member.attributes = kept;
         self.header(member)?;
         if opaque {
-            self.mark(&[&member.path, &b"x"[..]].concat(), name::opaque())?;
+            self.mark(&member.path, name::opaque())?;
         }
         Ok(directory)
     }
@@ -213,6 +213,8 @@ impl<W: Write> Packer<'_, W> {
         if kind_of(&stat) != FileType::RegularFile {
             return Err(Error::refused(&member.path, "it changes while it is read"));
         }
+        // What was opened may be another one than what was looked at.
+        *member = self.member(&stat, Kind::File, &member.path);
         member.size = u64::try_from(stat.st_size).unwrap_or(0);
         member.attributes = attributes::read(&file, &member.path, self.options.source)?.kept;
         self.header(member)?;
@@ -238,7 +240,8 @@ impl<W: Write> Packer<'_, W> {
         self.output.write_all(&vec![0; member.padding()])
     }
 
-    /// An empty file beside the one with this path, whose name says something.
+    /// An empty file whose name says something, beside the one with this path, or in the directory
+    /// whose path ends with a slash.
     fn mark(&mut self, beside: &[u8], name: &[u8]) -> Result<(), Error> {
         let slash = beside.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
         let parent = beside.get(..slash).unwrap_or_default();

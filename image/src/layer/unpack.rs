@@ -25,6 +25,9 @@ pub struct Unpacked {
     pub skipped: u64,
     /// Attributes that a file could not have where it is, or not from this caller.
     pub left_out: u64,
+    /// The layer hides all layers below it. Overlayfs takes no notice of that at the root: whoever
+    /// mounts it has to leave those out.
+    pub opaque: bool,
 }
 
 /// Unpacks a layer into an empty directory, as overlayfs takes it: what it removes becomes a
@@ -53,8 +56,8 @@ pub fn unpack(
     refuse_full(&tree.root())?;
     let consume = |stream| Unpacker { tree, counts: Counts::default() }.run(stream);
     let (counts, diff_id, length) = stream::run(input, compression, options, consume)?;
-    let Counts { size, entries, skipped, left_out } = counts;
-    Ok(Unpacked { diff_id, length, size, entries, skipped, left_out })
+    let Counts { size, entries, skipped, left_out, opaque } = counts;
+    Ok(Unpacked { diff_id, length, size, entries, skipped, left_out, opaque })
 }
 
 #[derive(Default)]
@@ -63,6 +66,7 @@ pub(super) struct Counts {
     pub(super) entries: u64,
     pub(super) skipped: u64,
     pub(super) left_out: u64,
+    pub(super) opaque: bool,
 }
 
 pub(super) struct Unpacker<'a> {

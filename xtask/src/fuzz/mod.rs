@@ -1,5 +1,5 @@
 //! `fuzz`: inputs that no one would write, by libFuzzer, with properties that have to hold for
-//! each of them (`fuzzing.rs` of engine, net and sec).
+//! each of them (`fuzzing.rs` of engine, image, net and sec).
 
 mod corpus;
 mod report;

@@ -192,6 +192,8 @@ fn hard_links_to_the_host_are_refused() {
         vec![hard_link("h", "/").header()],
         vec![hard_link("h", "missing").header()],
         vec![directory("d/").header(), hard_link("h", "d").header()],
+        vec![member("p", Kind::Pipe).header(), hard_link("h", "p").header()],
+        vec![file(".wh.w", ""), hard_link("h", "w").header()],
     ] {
         let host = Host::new();
         host.refuses(&entries);

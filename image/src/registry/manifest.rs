@@ -135,6 +135,9 @@ const TAGS: &str = "list the tags of";
 
 #[derive(Deserialize)]
 struct TagList {
+    /// Says that it is a list: with `tags` alone optional, everything would be one.
+    #[serde(rename = "name")]
+    _name: IgnoredAny,
     /// Some registries say null when there is none.
     tags: Option<Vec<String>>,
 }

@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod auth;
 mod blobs;
+mod manifests;
+mod push;
 mod server;
 
 use std::time::Duration;

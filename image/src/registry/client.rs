@@ -62,12 +62,11 @@ pub trait Progress: fmt::Debug + Send + Sync {
 
 /// A client of all registries. A clone is the same client: connections, tokens and what is known of
 /// registries are shared.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Client(pub(super) Arc<Inner>);
 
-#[derive(Debug)]
 pub(super) struct Inner {
-    http: Http,
+    pub(super) http: Http,
     credentials: Credentials,
     pub(super) options: Options,
     /// By the URL of the endpoint and the scopes.
@@ -75,7 +74,7 @@ pub(super) struct Inner {
     /// `https` or `http` of those that are insecure.
     schemes: Mutex<HashMap<String, &'static str>>,
     /// Mirrors to which there was no connection.
-    dead: Mutex<HashSet<String>>,
+    pub(super) dead: Mutex<HashSet<String>>,
 }
 
 /// A registry or mirror.
@@ -108,11 +107,13 @@ pub(super) enum Target<'a> {
 }
 
 impl Endpoint {
-    fn new(text: &str) -> Self {
-        match text.split_once('/') {
-            Some((name, prefix)) => Self { name: name.to_owned(), prefix: format!("{prefix}/") },
-            None => Self { name: text.to_owned(), prefix: String::new() },
-        }
+    pub(super) fn new(text: &str) -> Self {
+        let (name, prefix) = match text.split_once('/') {
+            Some((name, prefix)) => (name, format!("{prefix}/")),
+            None => (text, String::new()),
+        };
+        // Names of hosts are the same in upper case.
+        Self { name: name.to_ascii_lowercase(), prefix }
     }
 
     /// The repository's name there.
@@ -173,78 +174,6 @@ impl Inner {
     /// The registry itself.
     pub(super) fn registry(reference: &Reference) -> Endpoint {
         Endpoint::new(reference.registry())
-    }
-
-    /// Where this is pulled from: the mirrors and then the registry.
-    pub(super) fn sources(&self, reference: &Reference) -> Vec<Endpoint> {
-        let mirrors = self.http.config.registry(reference.registry()).mirrors;
-        let dead = lock(&self.dead);
-        let mirrors = mirrors.iter().map(|mirror| Endpoint::new(mirror));
-        let alive = mirrors.filter(|mirror| !dead.contains(&mirror.name));
-        alive.chain([Self::registry(reference)]).collect()
-    }
-
-    /// Does it with one source after another. A mirror has one try; what the registry says is the
-    /// result.
-    pub(super) fn at_sources<T>(
-        &self,
-        reference: &Reference,
-        mut work: impl FnMut(&Endpoint) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        let mut sources = self.sources(reference);
-        let registry = sources.pop().unwrap_or_else(|| Self::registry(reference));
-        for mirror in sources {
-            match work(&mirror) {
-                Ok(done) => return Ok(done),
-                Err(error) if matches!(error.kind(), ErrorKind::Cancelled) => return Err(error),
-                Err(error) => self.passed_over(&mirror, &error),
-            }
-        }
-        self.patiently(|| work(&registry))
-    }
-
-    /// Remembers that a mirror is not there, so that not each blob waits for it.
-    pub(super) fn passed_over(&self, mirror: &Endpoint, error: &Error) {
-        if matches!(error.kind(), ErrorKind::Connect(_)) {
-            lock(&self.dead).insert(mirror.name.clone());
-        }
-    }
-
-    /// Tries it again as long as that may help.
-    pub(super) fn patiently<T>(
-        &self,
-        mut work: impl FnMut() -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        let mut failures = 0;
-        loop {
-            match work() {
-                Err(error) => self.pause(error, &mut failures)?,
-                done => return done,
-            }
-        }
-    }
-
-    /// Waits before the next try; gives the error back when there is none.
-    pub(super) fn pause(&self, error: Error, failures: &mut u32) -> Result<(), Error> {
-        let options = &self.options;
-        // A registry that is not there is rarely there a moment later.
-        let most = match error.kind() {
-            ErrorKind::Connect(_) => options.retries.min(1),
-            kind if kind.may_pass() => options.retries,
-            _ => 0,
-        };
-        let mut delay = options.first_delay.saturating_mul(1 << (*failures).min(6));
-        if let ErrorKind::RateLimited { retry_after: Some(wanted), .. } = error.kind() {
-            delay = delay.max(*wanted);
-        }
-        if *failures >= most || delay > options.longest_delay {
-            return Err(error);
-        }
-        *failures += 1;
-        match self.http.patience.sleep(delay) {
-            true => Ok(()),
-            false => Err(Error::at(error.operation(), error.place(), ErrorKind::Cancelled)),
-        }
     }
 
     /// Asks, with the credentials that are wanted. An answer of another status than those in `good`
@@ -381,10 +310,17 @@ impl Inner {
             method: Method::GET,
             url: self.url(endpoint, operation, &format!("{scheme}://{host}/v2/"))?,
             headers: Vec::new(),
-            within: self.options.connect,
+            within: self.options.idle,
             insecure: true,
         };
         self.http.send(&call, None, Sent::Nothing).map(drop)
+    }
+}
+
+impl fmt::Debug for Client {
+    /// Without anything that could be secret, such as the password of a proxy.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("options", &self.0.options).finish_non_exhaustive()
     }
 }
 

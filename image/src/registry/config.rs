@@ -101,8 +101,8 @@ impl Config {
                 field: format!("registries.{name:?}{field}"),
                 reason,
             };
-            if !is_host(name) {
-                return Err(wrong("", "not host[:port]"));
+            if !is_host(name) || name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+                return Err(wrong("", "not host[:port] in lower case"));
             }
             for (number, mirror) in registry.mirrors.iter().enumerate() {
                 let host = mirror.split('/').next().unwrap_or_default();
@@ -192,6 +192,7 @@ mod tests {
             (r#"{"registries": {"a.b": {"mirrors": ["https://c.d"]}}}"#, r#""a.b".mirrors[0]"#),
             (r#"{"registries": {"a.b": {"mirrors": ["c.d/UPPER"]}}}"#, r#""a.b".mirrors[0]"#),
             (r#"{"registries": {"a.b/c": {}}}"#, r#""a.b/c""#),
+            (r#"{"registries": {"A.b": {}}}"#, r#""A.b""#),
             (r#"{"registries": {"a.b": {"insecure": true, "ca": ["/x"]}}}"#, r#""a.b""#),
             ("{", "line 1"),
         ] {

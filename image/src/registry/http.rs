@@ -92,6 +92,9 @@ struct Manner {
     /// Not through the proxy.
     direct: bool,
     ca: Vec<PathBuf>,
+    /// How long the head of an answer may take. It is not said with each request: ureq makes a new
+    /// configuration of TLS, with all authorities, for each connection of a request that has its own.
+    within: Duration,
 }
 
 impl Http {
@@ -148,11 +151,11 @@ impl Http {
             request = request.header(AUTHORIZATION, authorization);
         }
         match body {
-            Sent::Nothing => run(&agent, call, request.body(())),
-            Sent::Bytes(bytes) => run(&agent, call, request.body(*bytes)),
+            Sent::Nothing => run(&agent, request.body(())),
+            Sent::Bytes(bytes) => run(&agent, request.body(*bytes)),
             Sent::Stream(reader, length) => {
                 let request = request.header(CONTENT_LENGTH, *length);
-                run(&agent, call, request.body(SendBody::from_reader(reader)))
+                run(&agent, request.body(SendBody::from_reader(reader)))
             }
         }
         .map_err(|error| Error::new(call.operation, url, error.into()))
@@ -164,6 +167,7 @@ impl Http {
             unchecked: self.config.is_insecure(&host),
             direct: is_loopback(&host),
             ca: self.config.registry(&host).ca,
+            within: call.within,
         };
         let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(agent) = agents.get(&manner) {
@@ -190,6 +194,7 @@ impl Http {
             .max_redirects_will_error(false)
             .timeout_resolve(Some(self.connect))
             .timeout_connect(Some(self.connect))
+            .timeout_recv_response(Some(manner.within))
             .max_response_header_size(MAX_HEAD)
             .user_agent(concat!("minidock/", env!("CARGO_PKG_VERSION")))
             .accept_encoding("identity")
@@ -202,11 +207,9 @@ impl Http {
 
 fn run<S: AsSendBody>(
     agent: &Agent,
-    call: &Call,
     request: Result<Request<S>, ureq::http::Error>,
 ) -> Result<Answered, ureq::Error> {
-    let request = agent.configure_request(request?).timeout_recv_response(Some(call.within));
-    agent.run(request.build())
+    agent.run(request?)
 }
 
 /// A URL's host and port as configurations and images name it.

@@ -20,6 +20,7 @@ mod helper;
 mod http;
 mod manifest;
 mod push;
+mod retry;
 mod trust;
 mod wire;
 

@@ -6,6 +6,7 @@ mod auth;
 mod blobs;
 mod manifests;
 mod push;
+mod secure;
 mod server;
 
 use std::time::Duration;

@@ -1,11 +1,13 @@
 use std::io::{self, Cursor, Read};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
 
-use minidock_image::registry::{Client, Error, ErrorKind, media_type};
+use minidock_image::registry::{Client, Error, ErrorKind, Options, media_type};
 use minidock_image::{Digest, Reference};
 
-use super::server::{Reply, Request, Server};
-use super::{client, client_of, me, options, reference};
+use super::server::{Reply, Request, Server, Step};
+use super::{client, client_of, hasty, me, options, reference};
 
 const CONTENT: &[u8] = b"some layer";
 
@@ -174,4 +176,28 @@ fn a_blob_is_mounted_or_not() {
     let digest = Digest::of(CONTENT).to_string().replace(':', "%3A");
     assert_eq!(paths[0], format!("/v2/a/b/blobs/uploads/?mount={digest}&from=x%2Fy"));
     assert_eq!(paths.len(), 2);
+}
+
+#[test]
+fn an_upload_that_nobody_reads_is_given_up_or_cancelled() {
+    let server = server("/stall", |_, _| Reply(vec![Step::Stall]));
+    let open = || Ok(Box::new(io::repeat(0)) as Box<dyn Read>);
+    let stuck = |client: Client| {
+        let size = 1024 * 1024 * 1024;
+        client.push_blob(&reference(&server), &Digest::of(b""), size, &open).unwrap_err()
+    };
+    let error = stuck(client(Options { retries: 0, ..hasty() }));
+    assert!(matches!(error.kind(), ErrorKind::Stalled(_)), "{error}");
+    let options = Options { idle: Duration::from_secs(100), ..options() };
+    let cancel = options.cancel.clone();
+    let asked = server.requests().len();
+    let error = thread::scope(|scope| {
+        let pushing = scope.spawn(|| stuck(client(options)));
+        while server.requests().len() < asked + 2 {
+            thread::sleep(Duration::from_millis(1));
+        }
+        cancel.store(true, Ordering::Relaxed);
+        pushing.join().unwrap()
+    });
+    assert!(matches!(error.kind(), ErrorKind::Cancelled), "{error}");
 }

@@ -7,6 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Request {
     pub(crate) method: String,
@@ -31,7 +34,7 @@ impl Request {
 pub(crate) enum Step {
     Send(Vec<u8>),
     Wait(Duration),
-    /// Says nothing more until the client goes.
+    /// Says nothing more until the test is over.
     Stall,
 }
 
@@ -71,13 +74,26 @@ impl Reply {
     }
 }
 
+/// A connection, with or without TLS.
+trait Stream: Read + Write {}
+impl<T: Read + Write> Stream for T {}
+
 type Handler = dyn Fn(&Request) -> Option<Reply> + Send + Sync;
 
 struct Shared {
     handler: Box<Handler>,
+    tls: Option<Arc<ServerConfig>>,
     requests: Mutex<Vec<Request>>,
     stop: AtomicBool,
     connections: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Shared {
+    fn wait_for_the_end(&self) {
+        while !self.stop.load(Ordering::Relaxed) {
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
 }
 
 pub(crate) struct Server {
@@ -89,10 +105,34 @@ pub(crate) struct Server {
 impl Server {
     /// What the handler has no answer for is 404, and 200 for `/v2/`.
     pub(crate) fn new(handler: impl Fn(&Request) -> Option<Reply> + Send + Sync + 'static) -> Self {
+        Self::start(None, handler)
+    }
+
+    /// The same with TLS, and the certificate that says so.
+    pub(crate) fn with_tls(
+        handler: impl Fn(&Request) -> Option<Reply> + Send + Sync + 'static,
+    ) -> (Self, String) {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        (Self::start(Some(Arc::new(tls)), handler), made.cert.pem())
+    }
+
+    fn start(
+        tls: Option<Arc<ServerConfig>>,
+        handler: impl Fn(&Request) -> Option<Reply> + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             handler: Box::new(handler),
+            tls,
             requests: Mutex::default(),
             stop: AtomicBool::new(false),
             connections: Mutex::default(),
@@ -138,14 +178,24 @@ impl Drop for Server {
     }
 }
 
-fn serve(mut stream: TcpStream, shared: &Shared) {
+fn serve(stream: TcpStream, shared: &Shared) {
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     let mut first = [0];
-    // 22 begins TLS, which is not spoken here.
-    if stream.peek(&mut first).unwrap_or(0) == 0 || first == [22] {
+    // 22 begins TLS.
+    if stream.peek(&mut first).unwrap_or(0) == 0 || (first == [22]) != shared.tls.is_some() {
         return;
     }
-    let Some(request) = read_request(&stream) else { return };
+    match &shared.tls {
+        None => talk(stream, shared),
+        Some(tls) => {
+            let connection = ServerConnection::new(tls.clone()).unwrap();
+            talk(StreamOwned::new(connection, stream), shared);
+        }
+    }
+}
+
+fn talk(mut stream: impl Stream, shared: &Shared) {
+    let Some(request) = read_request(&mut stream) else { return };
     shared.requests.lock().unwrap().push(request.clone());
     let reply = (shared.handler)(&request).unwrap_or_else(|| {
         let status = if request.path == "/v2/" { 200 } else { 404 };
@@ -157,20 +207,13 @@ fn serve(mut stream: TcpStream, shared: &Shared) {
             Step::Send(bytes) if stream.write_all(&bytes).is_err() => return,
             Step::Send(_) => {}
             Step::Wait(time) => thread::sleep(time),
-            Step::Stall => {
-                stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
-                loop {
-                    let gone = matches!(stream.read(&mut [0]), Ok(0));
-                    if gone || shared.stop.load(Ordering::Relaxed) {
-                        return;
-                    }
-                }
-            }
+            Step::Stall => shared.wait_for_the_end(),
         }
     }
 }
 
-fn read_request(stream: &TcpStream) -> Option<Request> {
+/// The body of a request for `/stall` is not read.
+fn read_request(stream: impl Read) -> Option<Request> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
@@ -182,6 +225,9 @@ fn read_request(stream: &TcpStream) -> Option<Request> {
         reader.read_line(&mut line).ok()?;
         let Some((name, value)) = line.trim().split_once(": ") else { break };
         request.headers.push((name.to_owned(), value.to_owned()));
+    }
+    if request.path.starts_with("/stall") {
+        return Some(request);
     }
     let length = request.header("content-length").map_or(0, |text| text.parse().unwrap());
     request.body = vec![0; length];

@@ -77,3 +77,34 @@ impl Inner {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Client, Config, Credentials, Options, RegistryConfig};
+    use super::*;
+
+    #[test]
+    fn a_mirror_that_is_not_there_is_asked_once() {
+        let mirrors = vec!["one.example/hub".to_owned(), "two.example".to_owned()];
+        let registry = RegistryConfig { mirrors, ..RegistryConfig::default() };
+        let config = Config { registries: [("docker.io".to_owned(), registry)].into() };
+        let client = Client::new(config, Credentials::none(), Options::default());
+        let reference = "a".parse().unwrap();
+        let names = || -> Vec<String> {
+            let sources = client.0.sources(&reference);
+            sources
+                .iter()
+                .map(|source| source.repository(&reference) + "@" + &source.name)
+                .collect()
+        };
+        let all = ["hub/library/a@one.example", "library/a@two.example", "library/a@docker.io"];
+        assert_eq!(names(), all);
+        let failed = |source: &str, kind| {
+            client.0.passed_over(&Endpoint::new(source), &Error::at("get", "it", kind));
+        };
+        failed("two.example", ErrorKind::Broken("it ended".to_owned()));
+        assert_eq!(names(), all);
+        failed("one.example/hub", ErrorKind::Connect("no answer".to_owned()));
+        assert_eq!(names(), all[1..]);
+    }
+}

@@ -12,7 +12,7 @@ use super::{client, client_of, hasty, me, options, reference};
 
 /// Larger than all buffers in between.
 fn content() -> Vec<u8> {
-    (0..3_000_000_u32).map(|number| number.to_le_bytes()[usize::from(number % 7 == 0)]).collect()
+    (0..1_500_000_u32).map(|number| number.to_le_bytes()[usize::from(number % 7 == 0)]).collect()
 }
 
 fn get(client: &Client, server: &Server, content: &[u8]) -> Result<Vec<u8>, Error> {
@@ -68,26 +68,26 @@ fn a_blob_arrives_and_its_progress_is_told() {
     assert_eq!(get(&client, &server, &content()).unwrap(), content());
     let heard = heard.0.lock().unwrap();
     let digest = Digest::of(&content());
-    assert!(heard.is_sorted() && heard.last() == Some(&(digest, 3_000_000, 3_000_000)));
+    assert!(heard.is_sorted() && heard.last() == Some(&(digest, 1_500_000, 1_500_000)));
     assert_eq!(server.requests()[0].path, format!("/v2/a/b/blobs/{digest}"));
 }
 
 #[test]
 fn what_breaks_off_is_resumed_where_it_was() {
     let server = server(|number, request, content| match number {
-        0 => cut(content, 1_234_567),
+        0 => cut(content, 765_432),
         _ => part(request, content),
     });
     assert_eq!(get(&client(options()), &server, &content()).unwrap(), content());
     let requests = server.requests();
     assert_eq!(requests.len(), 2);
-    assert_eq!(requests[1].from(), Some(1_234_567));
+    assert_eq!(requests[1].from(), Some(765_432));
 }
 
 #[test]
 fn a_server_without_ranges_begins_anew_and_the_result_is_right() {
     let server = server(|number, _, content| match number {
-        0 => cut(content, 1_234_567),
+        0 => cut(content, 765_432),
         _ => Reply::new(200, &[], content),
     });
     assert_eq!(get(&client(options()), &server, &content()).unwrap(), content());
@@ -96,7 +96,7 @@ fn a_server_without_ranges_begins_anew_and_the_result_is_right() {
 #[test]
 fn a_stall_in_the_middle_is_resumed() {
     let server = server(|number, request, content| match number {
-        0 => cut(content, 1_234_567).and(Step::Stall),
+        0 => cut(content, 765_432).and(Step::Stall),
         _ => part(request, content),
     });
     assert_eq!(get(&client(hasty()), &server, &content()).unwrap(), content());
@@ -170,7 +170,7 @@ fn a_long_wait_that_is_demanded_is_an_error_at_once() {
 
 #[test]
 fn a_content_of_another_size_is_refused() {
-    for length in [2_999_999, 3_000_001] {
+    for length in [1_499_999, 1_500_001] {
         let server = server(move |_, _, _| Reply::head(200, &[], length).and(Step::Stall));
         let error = get(&client(options()), &server, &content()).unwrap_err();
         assert!(
@@ -184,14 +184,14 @@ fn a_content_of_another_size_is_refused() {
 fn a_body_without_length_may_not_be_too_long() {
     let server = server(|_, _, content| Reply::bare(200, &[]).then(content).then("more"));
     let error = get(&client(options()), &server, &content()).unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::TooLarge(3_000_000)), "{error}");
+    assert!(matches!(error.kind(), ErrorKind::TooLarge(1_500_000)), "{error}");
 }
 
 #[test]
 fn another_content_is_an_error_at_its_end() {
     let server = server(|_, _, content| {
         let mut other = content.to_owned();
-        other[1_500_000] ^= 1;
+        other[750_000] ^= 1;
         Reply::new(200, &[], other)
     });
     let error = get(&client(options()), &server, &content()).unwrap_err();
@@ -202,7 +202,7 @@ fn another_content_is_an_error_at_its_end() {
 fn another_part_than_was_asked_for_is_refused() {
     let server = server(|number, _, content| match number {
         0 => cut(content, 1000),
-        _ => Reply::new(206, &[("Content-Range", "bytes 0-2999999/3000000")], content),
+        _ => Reply::new(206, &[("Content-Range", "bytes 0-1499999/1500000")], content),
     });
     let error = get(&client(options()), &server, &content()).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Protocol(_)), "{error}");
@@ -214,12 +214,12 @@ fn a_blob_is_read_from_the_middle() {
     let (content, client) = (content(), client(options()));
     let digest = Digest::of(&content);
     let mut before = Hasher::default();
-    before.update(&content[..2_000_000]);
-    let blob = client.blob(&reference(&server), &digest, 3_000_000, 2_000_000).unwrap();
+    before.update(&content[..1_000_000]);
+    let blob = client.blob(&reference(&server), &digest, 1_500_000, 1_000_000).unwrap();
     let mut rest = Vec::new();
-    Verified::new(blob, before, digest, 3_000_000).read_to_end(&mut rest).unwrap();
-    assert_eq!(rest, content[2_000_000..]);
-    let mut at_end = client.blob(&reference(&server), &digest, 3_000_000, 3_000_000).unwrap();
+    Verified::new(blob, before, digest, 1_500_000).read_to_end(&mut rest).unwrap();
+    assert_eq!(rest, content[1_000_000..]);
+    let mut at_end = client.blob(&reference(&server), &digest, 1_500_000, 1_500_000).unwrap();
     assert_eq!(at_end.read(&mut [0]).unwrap(), 0);
     assert_eq!(server.requests().len(), 1);
 }
@@ -289,7 +289,7 @@ fn a_redirect_leads_to_http_and_nowhere_else() {
 fn a_blob_is_there_or_not() {
     let server = server(|number, request, _| {
         assert_eq!(request.method, "HEAD");
-        Reply::head([200, 404, 403][number], &[], 3_000_000)
+        Reply::head([200, 404, 403][number], &[], 1_500_000)
     });
     let client = client(options());
     let has = || client.has_blob(&reference(&server), &Digest::of(b""));

@@ -363,5 +363,4 @@ impl fmt::Debug for Credentials {
 }
 
 #[cfg(test)]
-#[path = "credentials_tests.rs"]
 mod tests;

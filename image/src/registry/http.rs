@@ -180,7 +180,10 @@ impl Http {
 
     fn new_agent(&self, manner: &Manner) -> Result<Agent, ErrorKind> {
         let proxy = if manner.direct { None } else { ureq::Proxy::try_from_env() };
-        if proxy.as_ref().is_some_and(|proxy| !proxy.protocol().to_string().starts_with("http")) {
+        let known = |proxy: &ureq::Proxy| {
+            matches!(proxy.protocol(), ureq::ProxyProtocol::Http | ureq::ProxyProtocol::Https)
+        };
+        if !proxy.as_ref().is_none_or(known) {
             let text = "the proxy that the environment names is not of the kind http or https";
             return Err(ErrorKind::Configuration(text.to_owned()));
         }

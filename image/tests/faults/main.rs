@@ -5,6 +5,7 @@
 mod auth;
 mod blobs;
 mod manifests;
+mod proxy;
 mod push;
 mod secure;
 mod server;
@@ -31,7 +32,7 @@ fn options() -> Options {
 
 /// One that waits only for a moment.
 fn hasty() -> Options {
-    Options { idle: Duration::from_millis(300), ..options() }
+    Options { idle: Duration::from_millis(500), ..options() }
 }
 
 fn client(options: Options) -> Client {

@@ -194,9 +194,14 @@ fn serve(stream: TcpStream, shared: &Shared) {
     }
 }
 
-fn talk(mut stream: impl Stream, shared: &Shared) {
+fn talk<S: Stream>(mut stream: S, shared: &Shared) {
     let Some(request) = read_request(&mut stream) else { return };
     shared.requests.lock().unwrap().push(request.clone());
+    if request.method == "CONNECT" {
+        // As a proxy: whoever is wanted is this server.
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+        return talk(stream, shared);
+    }
     let reply = (shared.handler)(&request).unwrap_or_else(|| {
         let status = if request.path == "/v2/" { 200 } else { 404 };
         Reply::new(status, &[], "")

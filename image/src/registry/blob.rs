@@ -32,6 +32,8 @@ pub struct Blob {
     failures: u32,
     /// Bytes since the last failure.
     since: u64,
+    /// Whether anything has come.
+    seen: bool,
 }
 
 impl Client {
@@ -57,6 +59,7 @@ impl Client {
             body: None,
             failures: 0,
             since: 0,
+            seen: false,
         };
         // The first answer says whether there is one at all.
         while blob.done < blob.size && blob.body.is_none() {
@@ -117,6 +120,7 @@ impl Blob {
         let skipped = io::copy(&mut (&mut body).take(skip), &mut io::sink());
         skipped.map_err(|error| call.error(error))?;
         self.body = Some((call, body));
+        self.seen = true;
         Ok(())
     }
 
@@ -158,7 +162,7 @@ impl Blob {
             }
             return Ok(());
         }
-        self.inner.pause(error, &mut self.failures)
+        self.inner.pause(error, &mut self.failures, self.seen)
     }
 
     /// The next bytes; none only at the end of the blob.

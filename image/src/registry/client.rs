@@ -24,8 +24,8 @@ pub struct Options {
     /// How long the registry may take to accept a blob or manifest that it has: 300 s, since some
     /// copy it once more then.
     pub commit: Duration,
-    /// How often what may pass is tried again: 5 times. A blob that makes progress has as many from
-    /// there on.
+    /// How often what may pass is tried again: 5 times, and once where there is no connection at
+    /// all. A blob that makes progress (1 MiB) has as many from there on.
     pub retries: u32,
     /// The time before the first of these, doubled each time: 0.25 s.
     pub first_delay: Duration,

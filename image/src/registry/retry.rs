@@ -48,18 +48,18 @@ impl Inner {
         let mut failures = 0;
         loop {
             match work() {
-                Err(error) => self.pause(error, &mut failures)?,
+                Err(error) => self.pause(error, &mut failures, false)?,
                 done => return done,
             }
         }
     }
 
-    /// Waits before the next try; gives the error back when there is none.
-    pub(super) fn pause(&self, error: Error, failures: &mut u32) -> Result<(), Error> {
+    /// Waits before the next try; gives the error back when there is none. A registry that is not
+    /// there is rarely there a moment later, unless it was there before (`seen`).
+    pub(super) fn pause(&self, error: Error, failures: &mut u32, seen: bool) -> Result<(), Error> {
         let options = &self.options;
-        // A registry that is not there is rarely there a moment later.
         let most = match error.kind() {
-            ErrorKind::Connect(_) => options.retries.min(1),
+            ErrorKind::Connect(_) if !seen => options.retries.min(1),
             kind if kind.may_pass() => options.retries,
             _ => 0,
         };

@@ -12,6 +12,7 @@
 //! | [`ignore`] | what a build does not see of its directory |
 //! | [`layer`] | what one layer changes, as an archive and as a directory |
 //! | [`mod@tar`] | the format of the archives |
+//! | [`registry`] | speaks with registries: manifests, blobs, tags, log-in |
 //!
 //! Everything that comes from a registry or an archive is somebody else's word: each size, digest
 //! and name is checked before anything of it can be seen.
@@ -29,6 +30,7 @@ mod json;
 pub mod layer;
 pub mod manifest;
 mod reference;
+pub mod registry;
 pub mod store;
 pub mod tar;
 

@@ -55,13 +55,14 @@ struct Place {
 }
 
 /// `newuidmap` and `newgidmap` for callers without root; the product itself as a monitor, a probe or
-/// a name server.
-const EXECUTES: [&str; 5] = [
+/// a name server; the programs that keep credentials.
+const EXECUTES: [&str; 6] = [
     "engine/src/subids.rs",
     "engine/src/monitor/spawn.rs",
     "engine/src/health/prober.rs",
     "engine/src/name_server/start.rs",
     "engine/src/name_server/sys.rs",
+    "image/src/registry/helper.rs",
 ];
 
 impl Place {

@@ -63,13 +63,16 @@ pub(crate) fn find(root: &Path, name: &str, platform: Option<&str>) -> Result<Im
     }
     let mut layers = Vec::new();
     for diff_id in image.config.rootfs.diff_ids.iter().rev() {
-        if !store.has_layer(diff_id)? {
+        let Some(layer) = store.layer(diff_id)? else {
             return Err(Error::new(format!(
                 "image {name} is not whole: layer {diff_id} is missing"
             ))
             .hint("put the image into the store again"));
-        }
+        };
         layers.push(store.layer_path(diff_id));
+        if layer.opaque {
+            break;
+        }
     }
     Image::new(layers, Base { id: image.id, config: image.config.config })
 }
@@ -193,6 +196,17 @@ pub(crate) mod tests {
         std::fs::remove_dir_all(found.layers[0].parent().unwrap()).unwrap();
         let error = find(root.path(), "x", None).unwrap_err().to_string();
         assert!(error.contains("is not whole"), "{error}");
+    }
+
+    #[test]
+    fn a_layer_that_hides_all_below_it_is_the_last() {
+        let root = tempfile::tempdir().unwrap();
+        let layers: [&[(&str, &[u8])]; 3] =
+            [&[("a", b"")], &[(".wh..wh..opq", b"")], &[("b", b"")]];
+        image(root.path(), "x", &layers);
+        let found = find(root.path(), "x", None).unwrap();
+        let names = |layer: &PathBuf| std::fs::read_dir(layer).unwrap().count();
+        assert_eq!(found.layers.iter().map(names).collect::<Vec<_>>(), [1, 0]);
     }
 
     #[test]

@@ -59,8 +59,7 @@ pub fn add_layer(
     io::copy(&mut kept, &mut io::sink()).map_err(ComposeError::Archive)?;
     let compression = Compression::of(&kept.first);
     let (digest, size) = kept.blob.commit()?;
-    let record =
-        LayerRecord { diff_id: unpacked.diff_id, size: unpacked.size, entries: unpacked.entries };
+    let record = LayerRecord::from(&unpacked);
     draft.commit(record)?;
     let media_type = LayerType { compression, foreign: false }.media_type();
     Ok(NewLayer { archive: Descriptor::new(&media_type, digest, size), record })

@@ -37,7 +37,9 @@ fn add(store: &Store, seed: &str, layers: [&str; 2]) {
         if !store.has_layer(&archive.digest).unwrap() {
             let draft = store.new_layer().unwrap();
             fs::write(draft.path().join("file"), layer).unwrap();
-            draft.commit(LayerRecord { diff_id: archive.digest, size: 1, entries: 1 }).unwrap();
+            draft
+                .commit(LayerRecord { diff_id: archive.digest, size: 1, entries: 1, opaque: false })
+                .unwrap();
         }
     }
     let config = part(OCI_CONFIG, &config.to_bytes().unwrap());

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{RemoveTree, Store, StoreError, files};
-use crate::Digest;
+use crate::{Digest, layer};
 
 /// What a layer's directory is called before it is whole.
 pub(super) const NEW: &str = ".new";
@@ -26,6 +26,16 @@ pub struct LayerRecord {
     pub size: u64,
     /// How many files, directories and other things there are in it.
     pub entries: u64,
+    /// It hides all layers below it, for which an overlay has no mark: they are left out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub opaque: bool,
+}
+
+impl From<&layer::Unpacked> for LayerRecord {
+    fn from(unpacked: &layer::Unpacked) -> Self {
+        let layer::Unpacked { diff_id, size, entries, opaque, .. } = *unpacked;
+        Self { diff_id, size, entries, opaque }
+    }
 }
 
 /// A layer that is being unpacked; dropped before [`LayerDraft::commit`], it goes.

@@ -48,7 +48,9 @@ impl Fixture {
         let diff_id = Digest::of(layer.as_bytes());
         let draft = self.store.new_layer().unwrap();
         fs::write(draft.path().join("file"), layer).unwrap();
-        draft.commit(LayerRecord { diff_id, size: layer.len() as u64, entries: 1 }).unwrap();
+        draft
+            .commit(LayerRecord { diff_id, size: layer.len() as u64, entries: 1, opaque: false })
+            .unwrap();
         diff_id
     }
 

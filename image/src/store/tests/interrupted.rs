@@ -129,7 +129,7 @@ fn what_somebody_is_still_making_is_no_garbage() {
     fixture.assert_sound();
     writer.write_all(b"tent").unwrap();
     writer.commit().unwrap();
-    draft.commit(LayerRecord { diff_id: of("a"), size: 0, entries: 0 }).unwrap();
+    draft.commit(LayerRecord { diff_id: of("a"), size: 0, entries: 0, opaque: false }).unwrap();
     assert!(fixture.store.has_layer(&of("a")).unwrap());
 }
 

@@ -10,10 +10,10 @@ fn a_layer_is_seen_when_it_is_whole() {
     let draft = fixture.store.new_layer().unwrap();
     fs::write(draft.path().join("file"), "a").unwrap();
     assert!(!fixture.store.has_layer(&of("a")).unwrap());
-    draft.commit(LayerRecord { diff_id: of("a"), size: 1, entries: 2 }).unwrap();
+    draft.commit(LayerRecord { diff_id: of("a"), size: 1, entries: 2, opaque: false }).unwrap();
     assert!(fixture.store.has_layer(&of("a")).unwrap());
     assert_eq!(fs::read(fixture.store.layer_path(&of("a")).join("file")).unwrap(), b"a");
-    let record = LayerRecord { diff_id: of("a"), size: 1, entries: 2 };
+    let record = LayerRecord { diff_id: of("a"), size: 1, entries: 2, opaque: false };
     assert_eq!(fixture.store.layer(&of("a")).unwrap(), Some(record));
     assert_eq!(layers(&fixture), [of("a").hex()]);
 }
@@ -39,7 +39,7 @@ fn of_two_who_unpack_the_same_layer_the_first_wins() {
         draft
     });
     for draft in drafts {
-        draft.commit(LayerRecord { diff_id: of("a"), size: 1, entries: 1 }).unwrap();
+        draft.commit(LayerRecord { diff_id: of("a"), size: 1, entries: 1, opaque: false }).unwrap();
     }
     assert_eq!(fs::read(fixture.store.layer_path(&of("a")).join("file")).unwrap(), b"first");
     assert_eq!(layers(&fixture), [of("a").hex()]);

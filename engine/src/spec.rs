@@ -162,7 +162,8 @@ pub(crate) fn limits(options: &RunOptions) -> Result<LinuxResources, Error> {
 }
 
 fn stop_signal(options: &RunOptions, config: &ImageConfig) -> Result<i32, Error> {
-    match (options.lifecycle.stop_signal, config.stop_signal.as_deref()) {
+    let own = config.stop_signal.as_deref().filter(|name| !name.is_empty());
+    match (options.lifecycle.stop_signal, own) {
         (Some(signal), _) => Ok(signal),
         (None, Some(name)) => crate::signals::number(name)
             .ok_or_else(|| Error::new(format!("the image's stop signal {name:?} is none"))),

@@ -69,7 +69,12 @@ pub(crate) fn find(root: &Path, name: &str, platform: Option<&str>) -> Result<Im
             ))
             .hint("put the image into the store again"));
         };
-        layers.push(store.layer_path(diff_id));
+        let path = store.layer_path(diff_id);
+        // Of a layer that is there twice the upper one hides all of the lower: overlayfs takes a
+        // directory once.
+        if !layers.contains(&path) {
+            layers.push(path);
+        }
         if layer.opaque {
             break;
         }
@@ -196,6 +201,16 @@ pub(crate) mod tests {
         std::fs::remove_dir_all(found.layers[0].parent().unwrap()).unwrap();
         let error = find(root.path(), "x", None).unwrap_err().to_string();
         assert!(error.contains("is not whole"), "{error}");
+    }
+
+    #[test]
+    fn a_layer_that_is_there_twice_is_mounted_once() {
+        let root = tempfile::tempdir().unwrap();
+        let (one, other): (&[(&str, &[u8])], &[(&str, &[u8])]) = (&[("a", b"1")], &[("a", b"2")]);
+        image(root.path(), "x", &[one, other, one, one]);
+        let found = find(root.path(), "x", None).unwrap();
+        let read = |layer: &PathBuf| std::fs::read_to_string(layer.join("a")).unwrap();
+        assert_eq!(found.layers.iter().map(read).collect::<Vec<_>>(), ["1", "2"]);
     }
 
     #[test]

@@ -1,15 +1,17 @@
 //! A container's files as one tree, for nobody but whoever holds its descriptor.
 use crate::error::Error;
 use crate::flags::{MountAttr, Propagation};
-use crate::kernel::{clone_tree, new_mount, set_attr};
+use crate::kernel::{clone_tree, set_attr};
 use crate::node::FileNode;
-use crate::path::c_value;
+use crate::path::c_path;
 use crate::state::State;
 use crate::step::Step;
 use nix::sched::{CloneFlags, setns, unshare};
+use rustix::mount::{MountFlags, mount};
+use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::path::PathBuf;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::{Path, PathBuf};
 
 /// Nothing in such a tree is a device, a program or set-user-id.
 const HARMLESS: MountAttr = MountAttr::NOSUID.union(MountAttr::NODEV).union(MountAttr::NOEXEC);
@@ -24,25 +26,32 @@ impl FileNode {
     /// # Errors
     /// A layer cannot be opened; EPERM without CAP_SYS_ADMIN; EBUSY when a layer is in use.
     pub fn merged(layers: &[PathBuf]) -> Result<Self, Error> {
-        let layers: Vec<Self> =
-            layers.iter().map(|dir| Self::directory(dir)).collect::<Result<_, _>>()?;
-        // Descriptors and no paths: nothing needs escaping, and 255 bytes are enough for some.
-        let paths: Vec<String> =
-            layers.iter().map(|node| format!("/proc/self/fd/{}", raw(node))).collect();
-        let options = [
-            ("lowerdir", paths.join(":").as_str()),
-            ("index", "off"),
-            ("metacopy", "off"),
-            ("redirect_dir", "nofollow"),
-        ]
-        .map(|(key, value)| {
-            Ok((c_value(key, "mount option")?, Some(c_value(value, "mount option")?)))
-        });
-        let options: Vec<_> = options.into_iter().collect::<Result<_, Error>>()?;
-        let attr = HARMLESS | MountAttr::RDONLY;
         let failed = |error| Error::io("mount", "the container's layers", error);
-        let root = new_mount(c"overlay", c"overlay", &options, attr).map_err(failed)?;
-        Self::new(root).map_err(failed)
+        // mount(2) takes a page of options, and fsconfig(2) only 255 bytes before Linux 6.5. It
+        // needs a place, in a mount namespace that is the thread's own and ends with it.
+        let make = || {
+            private_mounts()?;
+            let nodes: Vec<Self> =
+                layers.iter().map(|dir| Self::directory(dir)).collect::<Result<_, _>>()?;
+            // Descriptors and no paths: nothing needs escaping.
+            let paths: Vec<String> =
+                nodes.iter().map(|node| format!("/proc/self/fd/{}", raw(node))).collect();
+            let options = format!(
+                "lowerdir={},index=off,metacopy=off,redirect_dir=nofollow",
+                paths.join(":")
+            );
+            let place = c_path(on(layers)?, "layer")?;
+            let options =
+                CString::new(options).map_err(|_| failed(io::ErrorKind::InvalidInput.into()))?;
+            let flags = MountFlags::RDONLY;
+            mount(c"overlay", &*place, c"overlay", flags, Some(&*options))
+                .map_err(|errno| failed(errno.into()))?;
+            let root = Self::directory(on(layers)?)?;
+            let root = clone_tree(root.as_fd(), c"", false).map_err(failed)?;
+            set_attr(&root, HARMLESS | MountAttr::RDONLY, None, false).map_err(failed)?;
+            Ok(root)
+        };
+        Self::of_thread("mount", make)
     }
 
     /// The root that `steps` make, with all that they mount in it, as one tree that is attached
@@ -52,11 +61,9 @@ impl FileNode {
     /// Those of the steps; EPERM without CAP_SYS_ADMIN.
     pub fn mounted(steps: &[Step]) -> Result<Self, Error> {
         let make = || {
-            unshare(CloneFlags::CLONE_NEWNS)
-                .map_err(|errno| Error::io("make", "a mount namespace", errno))?;
+            private_mounts()?;
             let mut state = State::new();
-            let private = Step::propagation(Propagation::Private, true);
-            for step in std::iter::once(&private).chain(steps) {
+            for step in steps {
                 step.apply(&mut state)
                     .map_err(|error| Error::io("do", format!("the step \"{step}\""), error))?;
             }
@@ -102,7 +109,23 @@ impl FileNode {
     }
 }
 
+/// Gives the calling thread a mount namespace of its own, from which nothing gets out.
+fn private_mounts() -> Result<(), Error> {
+    unshare(CloneFlags::CLONE_NEWNS)
+        .map_err(|errno| Error::io("make", "a mount namespace", errno))?;
+    let private = Step::propagation(Propagation::Private, true);
+    private
+        .apply(&mut State::new())
+        .map_err(|error| Error::io("do", format!("the step \"{private}\""), error))
+}
+
+/// Where the overlay is mounted: on its uppermost layer, which it shows anyway.
+fn on(layers: &[PathBuf]) -> Result<&Path, Error> {
+    layers.first().map(PathBuf::as_path).ok_or_else(|| {
+        Error::io("mount", "the container's layers", io::Error::from(io::ErrorKind::InvalidInput))
+    })
+}
+
 fn raw(node: &FileNode) -> RawFd {
-    use std::os::fd::AsFd;
     node.as_fd().as_raw_fd()
 }

@@ -1,6 +1,6 @@
 //! What layers show together, without a mount, against what overlayfs makes of them.
 use crate::kit::isolated;
-use minidock_fs::{FileNode, Kind, NodeType, Root};
+use minidock_fs::{FileNode, Kind, NodeType, Overlay, Root};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -123,6 +123,24 @@ fn layers_show_what_an_overlay_of_them_shows() {
             paths.iter().try_for_each(|path| same(&root, &overlay, path))
         };
         runner.run(&prop::collection::vec(layer(), 2..=4), check).expect("the same");
+    });
+}
+
+#[test]
+#[ignore = "needs root: mounts overlays"]
+fn as_many_layers_are_merged_as_a_container_may_have() {
+    isolated(|host| {
+        let dirs: Vec<_> =
+            (0..Overlay::MAX_LOWER).map(|number| host.join(number.to_string())).collect();
+        for dir in &dirs {
+            fs::create_dir(dir).expect("a layer");
+            fs::write(dir.join(dir.file_name().expect("a name")), "").expect("a file");
+        }
+        let overlay = FileNode::merged(&dirs).expect("an overlay");
+        assert_eq!(overlay.names().expect("names").len(), Overlay::MAX_LOWER);
+        assert!(overlay.is_read_only().expect("known"));
+        // Nobody else sees it.
+        assert_eq!(fs::read_dir(&dirs[0]).expect("the layer").count(), 1);
     });
 }
 

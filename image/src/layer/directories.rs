@@ -1,9 +1,9 @@
 //! What directories are to have when nothing is made in them any more.
 
 use std::collections::HashMap;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
-use rustix::fs::{Mode, fchmod, fstat, futimens};
+use rustix::fs::{Mode, fchmod, fstat, futimens, readlink};
 use rustix::io::Errno;
 
 use super::Error;
@@ -57,30 +57,50 @@ impl Directories {
         }
     }
 
-    /// Sets the permissions and times of all.
+    /// Sets the permissions and times of all. Those that their owner could not enter any more come
+    /// last, what is deeper first: who is not root could not get to it otherwise.
     pub(super) fn finish(self, root: &OwnedFd) -> Result<(), Error> {
+        let top = place(root).map_err(Error::file("look at", b"."))?;
+        let mut closed = Vec::new();
         for (number, last) in &self.all {
             let path = if last.path.is_empty() { b"." } else { &*last.path };
-            let directory = match open_inside(root, path) {
-                Ok(directory) => directory,
-                // Replaced meanwhile.
-                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => continue,
-                Err(error) => return Err(Error::file("open", path)(error)),
-            };
-            let stat = fstat(&directory).map_err(Error::file("look at", path))?;
-            if stat.st_ino != *number {
-                continue;
-            }
-            // Only where it could not be so before.
-            if last.mode & 0o700 != 0o700 {
-                fchmod(&directory, Mode::from_raw_mode(last.mode))
-                    .map_err(Error::file("set the permissions of", path))?;
-            }
+            let Some(directory) = opened(root, path, *number)? else { continue };
             futimens(&directory, &times(last.modified))
                 .map_err(Error::file("set the time of", path))?;
+            if last.mode & 0o700 != 0o700 {
+                // Where it really is: the way of its path may lead through others of these.
+                let real = place(&directory).map_err(Error::file("look at", path))?;
+                let inside = real.strip_prefix(&*top).map(|path| path.strip_prefix(b"/"));
+                let inside = inside.map_or(path, |path| path.unwrap_or(b".")).to_vec();
+                closed.push((inside, last.mode, *number));
+            }
+        }
+        closed
+            .sort_by_key(|(path, ..)| std::cmp::Reverse(path.split(|byte| *byte == b'/').count()));
+        for (path, mode, number) in closed {
+            let Some(directory) = opened(root, &path, number)? else { continue };
+            fchmod(&directory, Mode::from_raw_mode(mode))
+                .map_err(Error::file("set the permissions of", &path))?;
         }
         Ok(())
     }
+}
+
+/// The directory, unless it was replaced meanwhile.
+fn opened(root: &OwnedFd, path: &[u8], number: u64) -> Result<Option<OwnedFd>, Error> {
+    let directory = match open_inside(root, path) {
+        Ok(directory) => directory,
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
+        Err(error) => return Err(Error::file("open", path)(error)),
+    };
+    let stat = fstat(&directory).map_err(Error::file("look at", path))?;
+    Ok((stat.st_ino == number).then_some(directory))
+}
+
+/// The path of a directory.
+fn place(directory: &OwnedFd) -> rustix::io::Result<Vec<u8>> {
+    let link = format!("/proc/self/fd/{}", directory.as_raw_fd());
+    Ok(readlink(link, Vec::new())?.into_bytes())
 }
 
 fn taken(path: &[u8]) -> u64 {

@@ -29,14 +29,20 @@ const NEXT: ResolveFlags =
 const OPEN: usize = 16;
 /// How many links a path may lead through, as in the kernel.
 const LINKS: usize = 40;
-/// Names that may still have to be looked up: a path's, and a link's in the place of one of them.
+/// Names that are looked up for one path: its own, and those of links in the place of one of them.
 const NAMES: usize = 8192;
+/// Names that are looked up one by one in all of a layer, which takes a minute or two.
+const WALKED: u64 = 50_000_000;
 
 /// The root of a layer. Nobody else changes it meanwhile.
 pub(super) struct Tree<'a> {
     root: Rc<OwnedFd>,
     /// By their paths in the layer, the last one used first.
     open: VecDeque<(Vec<u8>, Rc<OwnedFd>)>,
+    /// Directories that no entry had named before they were needed.
+    made: u64,
+    /// Names that were looked up one by one.
+    walked: u64,
     pub(super) options: &'a Options<'a>,
     pub(super) directories: Directories,
 }
@@ -45,7 +51,8 @@ impl<'a> Tree<'a> {
     pub(super) fn new(root: BorrowedFd<'_>, options: &'a Options<'a>) -> Result<Self, Error> {
         let root = open(&root, b".").map_err(Error::file("open", b"."))?;
         let directories = Directories::new(options.limits.directories);
-        Ok(Self { root: Rc::new(root), open: VecDeque::new(), options, directories })
+        let root = Rc::new(root);
+        Ok(Self { root, open: VecDeque::new(), made: 0, walked: 0, options, directories })
     }
 
     pub(super) fn root(&self) -> Rc<OwnedFd> {
@@ -93,12 +100,21 @@ impl<'a> Tree<'a> {
         let mut left: VecDeque<Vec<u8>> = names(path).collect();
         let mut way: Vec<Rc<OwnedFd>> = Vec::new();
         let mut links = 0;
+        let mut names_left = NAMES;
         while let Some(name) = left.pop_front() {
+            self.walked = self.walked.saturating_add(1);
+            if self.walked > WALKED {
+                return Err(Error::Limit {
+                    what: "names in the paths of its entries",
+                    limit: WALKED,
+                });
+            }
+            names_left = names_left.saturating_sub(1);
             if name == b".." {
                 drop(way.pop());
                 continue;
             }
-            if way.len() > self.options.limits.depth || left.len() > NAMES {
+            if way.len() > self.options.limits.depth || left.len() > names_left {
                 return Err(Error::refused(path, "it leads too deep"));
             }
             let at = way.last().cloned().unwrap_or_else(|| self.root());
@@ -134,12 +150,17 @@ impl<'a> Tree<'a> {
                 found => found,
             };
             way.push(Rc::new(found.map_err(Error::file("make", path))?));
+            let limit = self.options.limits.entries;
+            if self.made > limit {
+                return Err(Error::Limit { what: "directories that it does not list", limit });
+            }
         }
         Ok(way.pop().unwrap_or_else(|| self.root()))
     }
 
     fn make_parent(&mut self, at: &OwnedFd, name: &[u8]) -> rustix::io::Result<OwnedFd> {
         mkdirat(at, name, Mode::RWXU)?;
+        self.made = self.made.saturating_add(1);
         let made = open(at, name)?;
         self.own(&made, (0, 0))?;
         fchmod(&made, Mode::from_raw_mode(0o755))?;

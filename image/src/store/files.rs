@@ -83,7 +83,9 @@ pub(super) fn lock_of_orphan(path: &Path) -> Result<Option<File>, StoreError> {
         file => file.map_err(StoreError::io("open", path))?,
     };
     let is_free = try_lock(&file).map_err(StoreError::io("lock", path))?;
-    Ok(is_free.then_some(file))
+    // What has its name by now may be somebody else's.
+    let is_it = is_free && is_at(&file, path).map_err(StoreError::io("look at", path))?;
+    Ok(is_it.then_some(file))
 }
 
 fn open_here(path: &Path) -> io::Result<File> {

@@ -25,11 +25,14 @@ pub struct Garbage {
 struct Marked {
     blobs: BTreeSet<Digest>,
     layers: BTreeSet<Digest>,
+    /// So is all else, as long as something that has a name cannot be read.
+    is_all: bool,
 }
 
 impl Removing<'_> {
     /// Removes blobs and layers of no image, but not the layers that are in use, and what those
-    /// have left who have died. Of a broken image all is kept that can still be known to be of it.
+    /// have left who have died. While there is an image that cannot be read, or an entry of another
+    /// program's in the list, nothing is garbage but that: whose the rest is cannot be known.
     ///
     /// # Errors
     /// An image cannot be read for reasons that have nothing to do with it, in which case nothing
@@ -39,6 +42,10 @@ impl Removing<'_> {
         let mut marked = store.marked()?;
         marked.layers.extend(layers_in_use);
         let mut garbage = Garbage::default();
+        if marked.is_all {
+            garbage.unfinished = store.remove_orphans()?;
+            return Ok(garbage);
+        }
         for digest in digests_in(&store.blobs())?.difference(&marked.blobs) {
             let path = store.blob_path(digest);
             let size = fs::symlink_metadata(&path).map_or(0, |meta| meta.len());
@@ -71,8 +78,13 @@ impl Store {
                 Err(error) if !error.is_of_image() => return Err(error),
                 // Its layers can be unpacked again, if it can be used again at all.
                 Err(_) => match self.manifest(&entry.named.descriptor) {
-                    Ok(manifest) => marked.blobs.extend(manifest.parts().map(|part| part.digest)),
-                    Err(error) if error.is_of_image() => {}
+                    Ok(manifest) => {
+                        marked.blobs.extend(manifest.parts().map(|part| part.digest));
+                        // Nobody knows which layers it has.
+                        marked.is_all = true;
+                    }
+                    // Nor anything else of it: it may be mended, or be another program's.
+                    Err(error) if error.is_of_image() => marked.is_all = true,
                     Err(error) => return Err(error),
                 },
             }

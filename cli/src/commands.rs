@@ -20,6 +20,7 @@ pub(crate) mod export;
 #[cfg(feature = "failpoints")]
 pub(crate) mod failpoints;
 pub(crate) mod generate;
+pub(crate) mod image;
 pub(crate) mod info;
 pub(crate) mod inspect;
 pub(crate) mod kill;
@@ -127,12 +128,68 @@ pub(crate) const VERBS: &[Verb] = &[
         1..=1,
         "Write a unit of systemd that starts a container",
     ),
+    verb::<image::history::History>(
+        "history",
+        "[OPTIONS] IMAGE",
+        1..=1,
+        "Show how an image was made",
+    ),
+    // Docker has some twice.
+    Verb {
+        hidden: true,
+        ..verb::<image::history::History>(
+            "image history",
+            "[OPTIONS] IMAGE",
+            1..=1,
+            "Show how an image was made",
+        )
+    },
+    verb::<image::inspect::ImageInspect>(
+        "image inspect",
+        "[OPTIONS] IMAGE [IMAGE...]",
+        SOME,
+        "Show all that is known of images",
+    ),
+    Verb {
+        hidden: true,
+        ..verb::<image::ls::Images>(
+            "image ls",
+            "[OPTIONS] [REPOSITORY[:TAG]]",
+            0..=1,
+            "List images",
+        )
+    },
+    verb::<image::prune::ImagePrune>(
+        "image prune",
+        "[OPTIONS]",
+        0..=0,
+        "Remove images that are not used",
+    ),
+    Verb {
+        hidden: true,
+        ..verb::<image::rm::Rmi>(
+            "image rm",
+            "[OPTIONS] IMAGE [IMAGE...]",
+            SOME,
+            "Remove images, or names of them",
+        )
+    },
+    Verb {
+        hidden: true,
+        ..verb::<image::tag::Tag>(
+            "image tag",
+            "SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]",
+            2..=2,
+            "Give an image a further name",
+        )
+    },
+    verb::<image::ls::Images>("images", "[OPTIONS] [REPOSITORY[:TAG]]", 0..=1, "List images"),
     verb::<info::Info>("info", "[OPTIONS]", 0..=0, "Show what is known of the engine and its host"),
     verb::<inspect::Inspect>(
         "inspect",
         "[OPTIONS] NAME|ID [NAME|ID...]",
         SOME,
-        "Show all that is known of containers and networks",
+        "Show all that is known of containers, networks and images",
     ),
     verb::<diff::Diff>("diff", "CONTAINER", 1..=1, "Show what a container has changed"),
     verb::<cp::Cp>(
@@ -224,6 +281,12 @@ pub(crate) const VERBS: &[Verb] = &[
         "Stop containers and start them again",
     ),
     verb::<rm::Rm>("rm", "[OPTIONS] CONTAINER [CONTAINER...]", SOME, "Remove containers"),
+    verb::<image::rm::Rmi>(
+        "rmi",
+        "[OPTIONS] IMAGE [IMAGE...]",
+        SOME,
+        "Remove images, or names of them",
+    ),
     verb::<start::Start>("start", "[OPTIONS] CONTAINER [CONTAINER...]", SOME, "Start containers"),
     verb::<stats::Stats>(
         "stats",
@@ -254,6 +317,12 @@ pub(crate) const VERBS: &[Verb] = &[
         "Remove what is not used, or list all objects on this host",
     ),
     verb::<stop::Stop>("stop", "[OPTIONS] CONTAINER [CONTAINER...]", SOME, "End containers"),
+    verb::<image::tag::Tag>(
+        "tag",
+        "SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]",
+        2..=2,
+        "Give an image a further name",
+    ),
     verb::<top::Top>("top", "CONTAINER [ps OPTIONS]", SOME, "Show the processes of a container"),
     verb::<pause::Unpause>(
         "unpause",

@@ -57,6 +57,7 @@ mod health;
 mod host;
 mod id;
 mod ids;
+mod images;
 mod inventory;
 mod joining;
 mod known;
@@ -129,10 +130,13 @@ pub use exec::ExecOptions;
 pub use failpoints::FAILPOINTS;
 pub use health::{Health, HealthProbe, HealthStatus, Healthcheck};
 pub use id::ContainerId;
+pub use images::{ImageDetails, ImageLayer};
 pub use inventory::{Item, Owner};
 pub use known::{Info, State, Status};
 pub use lifecycle::*;
 pub use logs::{LogDriver, LogEntry, LogOptions, LogQuery, LogStream};
+pub use minidock_image::config::{History as ImageStep, ImageConfig};
+pub use minidock_image::store::{ImageSummary, Pruned as PrunedImages, Removed as RemovedImage};
 pub use minidock_image::{Digest, Reference};
 pub use minidock_net::{
     DEFAULT_MTU, Family, InterfaceAddr, Link, LinkName, Mac, PortMapping, PortRange, PortSyntax,

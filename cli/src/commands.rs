@@ -88,8 +88,12 @@ const fn verb<T: Do>(
     }
 }
 
-/// All but `run` and `create`, in the order of the help.
-pub(crate) const VERBS: &[Verb] = &[
+/// All but `run` and `create`.
+pub(crate) fn verbs() -> impl Iterator<Item = &'static Verb> {
+    VERBS.iter().chain(image::VERBS)
+}
+
+const VERBS: &[Verb] = &[
     verb::<attach::Attach>(
         "attach",
         "[OPTIONS] CONTAINER",
@@ -128,62 +132,6 @@ pub(crate) const VERBS: &[Verb] = &[
         1..=1,
         "Write a unit of systemd that starts a container",
     ),
-    verb::<image::history::History>(
-        "history",
-        "[OPTIONS] IMAGE",
-        1..=1,
-        "Show how an image was made",
-    ),
-    // Docker has some twice.
-    Verb {
-        hidden: true,
-        ..verb::<image::history::History>(
-            "image history",
-            "[OPTIONS] IMAGE",
-            1..=1,
-            "Show how an image was made",
-        )
-    },
-    verb::<image::inspect::ImageInspect>(
-        "image inspect",
-        "[OPTIONS] IMAGE [IMAGE...]",
-        SOME,
-        "Show all that is known of images",
-    ),
-    Verb {
-        hidden: true,
-        ..verb::<image::ls::Images>(
-            "image ls",
-            "[OPTIONS] [REPOSITORY[:TAG]]",
-            0..=1,
-            "List images",
-        )
-    },
-    verb::<image::prune::ImagePrune>(
-        "image prune",
-        "[OPTIONS]",
-        0..=0,
-        "Remove images that are not used",
-    ),
-    Verb {
-        hidden: true,
-        ..verb::<image::rm::Rmi>(
-            "image rm",
-            "[OPTIONS] IMAGE [IMAGE...]",
-            SOME,
-            "Remove images, or names of them",
-        )
-    },
-    Verb {
-        hidden: true,
-        ..verb::<image::tag::Tag>(
-            "image tag",
-            "SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]",
-            2..=2,
-            "Give an image a further name",
-        )
-    },
-    verb::<image::ls::Images>("images", "[OPTIONS] [REPOSITORY[:TAG]]", 0..=1, "List images"),
     verb::<info::Info>("info", "[OPTIONS]", 0..=0, "Show what is known of the engine and its host"),
     verb::<inspect::Inspect>(
         "inspect",
@@ -281,12 +229,6 @@ pub(crate) const VERBS: &[Verb] = &[
         "Stop containers and start them again",
     ),
     verb::<rm::Rm>("rm", "[OPTIONS] CONTAINER [CONTAINER...]", SOME, "Remove containers"),
-    verb::<image::rm::Rmi>(
-        "rmi",
-        "[OPTIONS] IMAGE [IMAGE...]",
-        SOME,
-        "Remove images, or names of them",
-    ),
     verb::<start::Start>("start", "[OPTIONS] CONTAINER [CONTAINER...]", SOME, "Start containers"),
     verb::<stats::Stats>(
         "stats",
@@ -317,12 +259,6 @@ pub(crate) const VERBS: &[Verb] = &[
         "Remove what is not used, or list all objects on this host",
     ),
     verb::<stop::Stop>("stop", "[OPTIONS] CONTAINER [CONTAINER...]", SOME, "End containers"),
-    verb::<image::tag::Tag>(
-        "tag",
-        "SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]",
-        2..=2,
-        "Give an image a further name",
-    ),
     verb::<top::Top>("top", "CONTAINER [ps OPTIONS]", SOME, "Show the processes of a container"),
     verb::<pause::Unpause>(
         "unpause",
@@ -368,15 +304,16 @@ pub(crate) fn perform(verb: &Verb, places: Places, matches: &ArgMatches) -> anyh
 pub(crate) fn find(words: &[String]) -> Option<(&'static Verb, usize)> {
     let named = |count: usize| {
         let name = words.get(..count)?.join(" ");
-        Some((VERBS.iter().find(|verb| verb.name == name)?, count))
+        Some((verbs().find(|verb| verb.name == name)?, count))
     };
     named(1).or_else(|| named(2))
 }
 
 /// Whether commands of two words begin with this one.
 pub(crate) fn is_group(word: &str) -> bool {
-    let first = |verb: &Verb| verb.name.split_once(' ').is_some_and(|(first, _)| first == word);
-    VERBS.iter().any(first)
+    let first =
+        |verb: &'static Verb| verb.name.split_once(' ').is_some_and(|(first, _)| first == word);
+    verbs().any(first)
 }
 
 /// Does something to each container that is named, in their order: prints the argument as it was

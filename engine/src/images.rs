@@ -8,9 +8,12 @@ use minidock_image::store::{Image, ImageSummary, Pruned, Removed};
 
 use crate::{Engine, Error, store};
 
+mod changes;
 mod in_use;
+mod transfer;
 
 use in_use::in_use;
+pub use transfer::{ArchiveFormat, ImportOptions, LoadedImage};
 
 /// An image, and what there is of it on the disk.
 #[derive(Debug, Clone, PartialEq)]
@@ -103,7 +106,8 @@ impl Engine {
     }
 
     /// Removes the images that have no name, or with `all` those that no container is made of, of
-    /// those that are wanted; and what of removed images is still there.
+    /// those that are wanted; and what
+    /// there is that belongs to no image.
     ///
     /// # Errors
     /// The store cannot be read or written, or it cannot be told what a container is made of.
@@ -114,7 +118,13 @@ impl Engine {
     ) -> Result<Pruned, Error> {
         let store = store::open(&self.root);
         let removing = store.removing()?;
-        Ok(removing.prune(all, &wanted, &in_use(self)?)?)
+        let in_use = in_use(self)?;
+        let mut pruned = removing.prune(all, &wanted, &in_use)?;
+        // What those have left who were killed belongs to no image.
+        let garbage = removing.collect_garbage(&in_use.layers)?;
+        pruned.removed.extend(garbage.layers.into_iter().map(Removed::Deleted));
+        pruned.reclaimed = pruned.reclaimed.saturating_add(garbage.bytes);
+        Ok(pruned)
     }
 }
 

@@ -155,7 +155,7 @@ pub(crate) mod tests {
         add_image(&store, &archives, &whole, &[name.parse().unwrap()]).unwrap();
     }
 
-    fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
+    pub(crate) fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
         let mut builder = tar::Builder::new(Vec::new());
         for (name, contents) in files {
             let mut header = tar::Header::new_ustar();

@@ -207,3 +207,18 @@ fn of_a_load_that_is_killed_nothing_shows() {
     assert_eq!(ok(&sandbox, &format!("load -i {}", path.display())).lines().count(), 2);
     sandbox.assert_clean();
 }
+
+#[test]
+#[ignore = "needs root: runs containers"]
+fn without_root_images_come_and_go_too() {
+    let sandbox = Sandbox::rootless();
+    ok(&sandbox, "save -o saved alpine");
+    for name in ["alpine:3.20", "alpine:latest"] {
+        ok(&sandbox, &format!("rmi {name}"));
+    }
+    assert!(names(&sandbox.root().join("layers")).is_empty());
+    assert_eq!(ok(&sandbox, "load -i saved").lines().count(), 2);
+    let run = sandbox.run(["--network", "none", "alpine", "echo", "hi"]).expect_code(0);
+    assert_eq!(run.stdout, "hi\n");
+    sandbox.assert_clean();
+}

@@ -20,6 +20,7 @@ pub(crate) mod export;
 #[cfg(feature = "failpoints")]
 pub(crate) mod failpoints;
 pub(crate) mod generate;
+pub(crate) mod image;
 pub(crate) mod info;
 pub(crate) mod inspect;
 pub(crate) mod kill;
@@ -87,8 +88,12 @@ const fn verb<T: Do>(
     }
 }
 
-/// All but `run` and `create`, in the order of the help.
-pub(crate) const VERBS: &[Verb] = &[
+/// All but `run` and `create`.
+pub(crate) fn verbs() -> impl Iterator<Item = &'static Verb> {
+    VERBS.iter().chain(image::VERBS)
+}
+
+const VERBS: &[Verb] = &[
     verb::<attach::Attach>(
         "attach",
         "[OPTIONS] CONTAINER",
@@ -132,7 +137,7 @@ pub(crate) const VERBS: &[Verb] = &[
         "inspect",
         "[OPTIONS] NAME|ID [NAME|ID...]",
         SOME,
-        "Show all that is known of containers and networks",
+        "Show all that is known of containers, networks and images",
     ),
     verb::<diff::Diff>("diff", "CONTAINER", 1..=1, "Show what a container has changed"),
     verb::<cp::Cp>(
@@ -299,15 +304,16 @@ pub(crate) fn perform(verb: &Verb, places: Places, matches: &ArgMatches) -> anyh
 pub(crate) fn find(words: &[String]) -> Option<(&'static Verb, usize)> {
     let named = |count: usize| {
         let name = words.get(..count)?.join(" ");
-        Some((VERBS.iter().find(|verb| verb.name == name)?, count))
+        Some((verbs().find(|verb| verb.name == name)?, count))
     };
     named(1).or_else(|| named(2))
 }
 
 /// Whether commands of two words begin with this one.
 pub(crate) fn is_group(word: &str) -> bool {
-    let first = |verb: &Verb| verb.name.split_once(' ').is_some_and(|(first, _)| first == word);
-    VERBS.iter().any(first)
+    let first =
+        |verb: &'static Verb| verb.name.split_once(' ').is_some_and(|(first, _)| first == word);
+    verbs().any(first)
 }
 
 /// Does something to each container that is named, in their order: prints the argument as it was

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::{Arg, ArgAction, Command};
 
-use crate::commands::{VERBS, Verb};
+use crate::commands::{Verb, verbs};
 
 pub(crate) const USAGE: &str = "minidock [OPTIONS] COMMAND";
 pub(crate) const ABOUT: &str = "A container engine for Linux without a daemon";
@@ -14,7 +14,7 @@ pub(crate) const CREATE: &str = "Make a container without running it";
 
 /// The help of `minidock`. The command is as declared, before docker's grammar is laid over it.
 pub(crate) fn minidock(declared: &Command) -> String {
-    let verbs = VERBS.iter().filter(|verb| !verb.hidden).map(|verb| (verb.name, verb.about));
+    let verbs = verbs().filter(|verb| !verb.hidden).map(|verb| (verb.name, verb.about));
     let mut commands: Vec<_> =
         [("run", RUN), ("create", CREATE)].into_iter().chain(verbs).collect();
     commands.sort_unstable();

@@ -5,7 +5,7 @@ use clap::{Arg, Command, CommandFactory};
 
 use crate::args::RunArgs;
 use crate::cli::Minidock;
-use crate::commands::{VERBS, Verb};
+use crate::commands::{Verb, verbs};
 use crate::help;
 
 /// `minidock` with all its commands; those of two words are commands of their group.
@@ -18,7 +18,7 @@ pub(crate) fn tree() -> Command {
     let minidock =
         Command::new("minidock").about(help::ABOUT).version(crate::commands::version::VERSION);
     let mut tree = flags(plain(minidock), &Minidock::command()).subcommands(runs.map(plain));
-    for verb in VERBS.iter().filter(|verb| !verb.hidden) {
+    for verb in verbs().filter(|verb| !verb.hidden) {
         tree = match verb.name.split_once(' ') {
             None => tree.subcommand(command(verb, verb.name)),
             Some((group, name)) => add(tree, group, command(verb, name)),
@@ -63,7 +63,7 @@ mod tests {
     fn every_command_has_its_place() {
         let tree = tree();
         tree.clone().debug_assert();
-        for verb in VERBS.iter().filter(|verb| !verb.hidden) {
+        for verb in verbs().filter(|verb| !verb.hidden) {
             let found = verb.name.split(' ').try_fold(&tree, |at, name| at.find_subcommand(name));
             assert_eq!(
                 found.map(|command| command.get_about().map(ToString::to_string)),

@@ -190,7 +190,9 @@ from_crates!(
     minidock_net::nft::Error,
     minidock_net::names::Error,
     minidock_sec::Error,
+    minidock_image::ComposeError,
     minidock_image::InvalidReference,
+    minidock_image::archive::ArchiveError,
     minidock_image::layer::Error,
     minidock_image::manifest::InvalidPlatform,
     oci_spec::OciSpecError

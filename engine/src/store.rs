@@ -114,13 +114,18 @@ fn unknown(root: &Path, name: &str) -> Error {
     .hint("`cargo xtask rootfs` puts `alpine` there; `--rootfs DIR` runs any directory")
 }
 
+/// Docker's words.
+pub(crate) fn unknown_image(name: &str) -> Error {
+    let name = name.parse::<Reference>().map_or_else(|_| name.to_owned(), |name| name.familiar());
+    Error::new(format!("No such image: {name}")).kind(Kind::NoSuchImage)
+}
+
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
-        let kind = match error {
-            StoreError::NoSuchImage(_) => Kind::NoSuchImage,
-            _ => Kind::Engine,
-        };
-        Self::new(error.to_string()).kind(kind)
+        match error {
+            StoreError::NoSuchImage(name) => unknown_image(&name),
+            error => Self::new(error.to_string()),
+        }
     }
 }
 
@@ -158,7 +163,7 @@ pub(crate) mod tests {
         add_image(&store, &archives, &whole, &[name.parse().unwrap()]).unwrap();
     }
 
-    fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
+    pub(crate) fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
         let mut builder = tar::Builder::new(Vec::new());
         for (name, contents) in files {
             let mut header = tar::Header::new_ustar();

@@ -70,6 +70,19 @@ impl Sandbox {
         sandbox
     }
 
+    /// Makes one with images and layers of its own, which are `alpine`'s at first: to remove them.
+    /// Needs root.
+    ///
+    /// # Panics
+    /// When the kernel refuses, or no image store has been prepared.
+    pub fn with_own_layers() -> Sandbox {
+        let sandbox = Sandbox::without_images();
+        for part in STORE {
+            user::copy(&places::store().join(part), &sandbox.root().join(part));
+        }
+        sandbox
+    }
+
     /// Makes one with an empty store. Needs root.
     ///
     /// # Panics
@@ -96,11 +109,8 @@ impl Sandbox {
     /// # Panics
     /// When the kernel refuses, or no image store has been prepared.
     pub fn rootless() -> Sandbox {
-        let mut sandbox = Sandbox::without_images();
+        let mut sandbox = Sandbox::with_own_layers();
         let user = User::new();
-        for part in STORE {
-            user::copy(&places::store().join(part), &sandbox.root().join(part));
-        }
         user::copy_program(&places::binary(), &sandbox.path().join("minidock"));
         user.own(sandbox.path());
         sandbox.user = Some(user);

@@ -22,7 +22,7 @@ const WARNING: &str = "WARNING! This will remove all stopped containers.\n\
 #[test]
 #[ignore = "needs root: runs containers"]
 fn only_what_does_not_run_is_removed() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::with_own_layers();
     let runs = id(minidock(&sandbox, "run -d --name runs alpine sleep 60"));
     let made = id(minidock(&sandbox, "create --name made alpine true"));
     let line = "run --name ended --network none alpine dd if=/dev/zero of=/f bs=1000 count=2";
@@ -34,7 +34,7 @@ fn only_what_does_not_run_is_removed() {
     assert_eq!(
         asked.expect_code(0).stdout,
         "WARNING! This will remove:\n  - all stopped containers\n  - all networks not used by at \
-         least one container\n  - all anonymous volumes not used by at least one container\n\nAre you sure you want to continue? [y/N] "
+         least one container\n  - all anonymous volumes not used by at least one container\n  - all dangling images\n\nAre you sure you want to continue? [y/N] "
     );
     let output = sandbox.minidock(["container", "prune"]).stdin("y\n").output().expect_code(0);
     let text = output.stdout.strip_prefix(WARNING).unwrap();

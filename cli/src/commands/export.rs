@@ -1,4 +1,4 @@
-use std::io::{self, BufWriter, IsTerminal};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
 
 use anyhow::anyhow;
@@ -26,19 +26,35 @@ pub(crate) struct Export {
 impl Do for Export {
     fn run(self, engine: &Engine) -> anyhow::Result<u8> {
         let id = engine.find(self.container.first().map_or("", String::as_str))?;
-        match self.output.filter(|path| !path.is_empty()) {
-            Some(path) => {
-                let failed =
-                    |error: io::Error| anyhow!("cannot write {path}: {}", in_words(&error));
-                let saved = Saved::begin(Path::new(&path)).map_err(failed)?;
-                engine.export(&id, BufWriter::new(saved.file()))?;
-                saved.finish().map_err(failed)?;
-            }
-            None if io::stdout().is_terminal() => return Err(refusal().into()),
-            None => engine.export(&id, BufWriter::new(io::stdout().lock()))?,
-        }
-        Ok(0)
+        into(self.output, |output| Ok(engine.export(&id, output)?))
     }
+}
+
+/// Lets an archive be written into a file, which is there when it is whole, or to standard output.
+pub(super) fn into(
+    path: Option<String>,
+    write: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>,
+) -> anyhow::Result<u8> {
+    match path.filter(|path| !path.is_empty()) {
+        Some(path) => {
+            let failed = |error: io::Error| anyhow!("cannot write {path}: {}", in_words(&error));
+            let saved = Saved::begin(Path::new(&path)).map_err(failed)?;
+            let mut output = BufWriter::new(saved.file());
+            write(&mut output)?;
+            output.flush().map_err(failed)?;
+            drop(output);
+            saved.finish().map_err(failed)?;
+        }
+        None if io::stdout().is_terminal() => return Err(refusal().into()),
+        None => {
+            let mut output = BufWriter::new(io::stdout().lock());
+            write(&mut output)?;
+            output.flush().map_err(|error| {
+                anyhow!("cannot write to standard output: {}", in_words(&error))
+            })?;
+        }
+    }
+    Ok(0)
 }
 
 fn refusal() -> UsageError {

@@ -1,9 +1,11 @@
+use std::ptr;
+
 use clap::{ArgAction, Parser};
 use minidock_engine::{ContainerId, Engine, Kind};
 use serde_json::Value;
 
-use super::Do;
 use super::network::{self, Entry};
+use super::{Do, image};
 use crate::exit::{self, UsageError};
 use crate::format::inspect::inspect;
 use crate::format::template::{GoType, Shape};
@@ -27,7 +29,7 @@ pub(crate) struct Inspect {
     /// Draw the network of containers as the kernel has it; with -f dot or -f mermaid as a graph
     #[arg(long)]
     tree: bool,
-    /// Look for this alone: container or network
+    /// Look for this alone: container, network or image
     #[arg(long, value_name = "TYPE", allow_hyphen_values = true)]
     r#type: Option<String>,
     /// Print this help
@@ -37,7 +39,7 @@ pub(crate) struct Inspect {
 }
 
 /// What docker's types are that are no structures.
-const SHAPE: Shape<'static> = Shape {
+static SHAPE: Shape<'static> = Shape {
     root: GoType::Record,
     name: "",
     fields: &[
@@ -71,27 +73,32 @@ const SHAPE: Shape<'static> = Shape {
 impl Do for Inspect {
     fn run(self, engine: &Engine) -> anyhow::Result<u8> {
         match self.r#type.as_deref() {
-            None | Some("" | "container" | "network") => {}
+            None | Some("" | "container" | "image" | "network") => {}
             Some(other) => {
-                let message =
-                    format!("unknown type: {other:?}: must be \"container\" or \"network\"");
+                let message = format!(
+                    "unknown type: {other:?}: must be \"container\", \"image\" or \"network\""
+                );
                 return Err(UsageError::failed(message).into());
             }
         }
         if self.tree {
             return self.draw(engine);
         }
-        let (mut things, mut networks, mut failures) = (Vec::new(), 0, Vec::new());
+        let (mut things, mut shapes, mut failures) = (Vec::new(), Vec::new(), Vec::new());
         for name in &self.names {
             match self.look(engine, name) {
-                Ok((thing, is_network)) => {
+                Ok((thing, shape)) => {
                     things.push(thing);
-                    networks += usize::from(is_network);
+                    shapes.push(shape);
                 }
                 Err(error) => failures.push(error),
             }
         }
-        let shape = if networks == things.len() { &network::inspect::SHAPE } else { &SHAPE };
+        // Things of one kind are told of in its words.
+        let shape = match shapes.split_first() {
+            Some((first, rest)) if rest.iter().all(|shape| ptr::eq(*shape, *first)) => first,
+            _ => &SHAPE,
+        };
         let text = inspect(&things, self.format.as_deref(), shape)?;
         // Docker's template inspector ends its output, also when that is nothing.
         let text = if text.is_empty() { "\n".to_owned() } else { text };
@@ -101,25 +108,40 @@ impl Do for Inspect {
 }
 
 impl Inspect {
-    /// A container, or a network when there is no container of that name; and whether it is one.
-    fn look(&self, engine: &Engine, name: &str) -> anyhow::Result<(Value, bool)> {
+    /// A container, or a network when there is no container of that name, or an image when there is
+    /// neither; and how it is told of.
+    fn look(
+        &self,
+        engine: &Engine,
+        name: &str,
+    ) -> anyhow::Result<(Value, &'static Shape<'static>)> {
         let kind = self.r#type.as_deref().filter(|kind| !kind.is_empty());
-        if kind == Some("network") {
-            return Ok((network::inspect::look(engine, &Entry::find(engine, name)?)?, true));
-        }
-        let id = match engine.find(name) {
-            Err(error) if error.what() == Kind::NoSuchContainer && kind.is_none() => {
-                let found = Entry::find(engine, name).map_err(|error| match error.what() {
-                    Kind::NoSuchNetwork => {
-                        UsageError::failed(format!("No such object: {name}")).into()
-                    }
-                    _ => anyhow::Error::from(error),
-                });
-                return Ok((network::inspect::look(engine, &found?)?, true));
+        let is_wanted = |one: &str| kind.is_none_or(|kind| kind == one);
+        let missing =
+            |error: &minidock_engine::Error, of: Kind| kind.is_none() && error.what() == of;
+        if is_wanted("container") {
+            match engine.find(name) {
+                Err(error) if missing(&error, Kind::NoSuchContainer) => {}
+                found => return Ok((self.container(engine, &found?)?, &SHAPE)),
             }
-            found => found?,
-        };
-        Ok((self.container(engine, &id)?, false))
+        }
+        if is_wanted("network") {
+            match Entry::find(engine, name) {
+                Err(error) if missing(&error, Kind::NoSuchNetwork) => {}
+                found => {
+                    return Ok((
+                        network::inspect::look(engine, &found?)?,
+                        &network::inspect::SHAPE,
+                    ));
+                }
+            }
+        }
+        match engine.image(name) {
+            Err(error) if missing(&error, Kind::NoSuchImage) => {
+                Err(UsageError::failed(format!("No such object: {name}")).into())
+            }
+            found => Ok((image::inspect::describe(&found?), &image::inspect::SHAPE)),
+        }
     }
 
     fn container(&self, engine: &Engine, id: &ContainerId) -> anyhow::Result<Value> {

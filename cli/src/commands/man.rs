@@ -6,7 +6,7 @@ use clap_mangen::Man as Page;
 use minidock_engine::Engine;
 
 use super::version::VERSION;
-use super::{Do, VERBS};
+use super::{Do, verbs};
 use crate::exit::UsageError;
 use crate::tree::tree;
 use crate::values::in_words;
@@ -66,7 +66,7 @@ fn pages() -> std::io::Result<Vec<(String, Vec<u8>)>> {
         let command = tree.find_subcommand(name);
         pages.extend(command.map(|command| page(command, &of(name), &usage)).transpose()?);
     }
-    for verb in VERBS.iter().filter(|verb| !verb.hidden) {
+    for verb in verbs().filter(|verb| !verb.hidden) {
         let command = verb.name.split(' ').try_fold(&tree, |at, name| at.find_subcommand(name));
         let usage = format!("minidock {} {}", verb.name, verb.usage);
         pages.extend(command.map(|command| page(command, &of(verb.name), &usage)).transpose()?);
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn every_command_has_a_page_with_its_flags() {
         let pages = pages().unwrap();
-        let commands = VERBS.iter().filter(|verb| !verb.hidden).map(|verb| verb.name);
+        let commands = verbs().filter(|verb| !verb.hidden).map(|verb| verb.name);
         for name in commands.chain(["run", "create"]) {
             let file = format!("{}.1", of(name));
             let (_, text) = pages.iter().find(|(page, _)| *page == file).expect(name);

@@ -1,10 +1,10 @@
 use std::io::{self, BufRead};
 
 use clap::{ArgAction, Parser};
-use minidock_engine::{Engine, Owner, Pruned, PrunedNetworks};
+use minidock_engine::{Engine, Error, Owner, Pruned, PrunedImages, PrunedNetworks};
 
-use super::Do;
 use super::network::prune::deleted;
+use super::{Do, image};
 use crate::format::human;
 use crate::format::time::Clock;
 use crate::values::filter::{self, Filter, Removed};
@@ -30,7 +30,7 @@ pub(crate) struct ContainerPrune {
 #[derive(Debug, Parser)]
 #[command(no_binary_name = true, disable_help_flag = true, disable_version_flag = true)]
 pub(crate) struct SystemPrune {
-    /// Remove unused images too; images are never removed so far
+    /// Remove all images that no container is made of, not only those without a name
     #[arg(short, long)]
     all: bool,
     /// Do not ask
@@ -62,7 +62,7 @@ impl Do for ContainerPrune {
                 info.is_some_and(|info| removed.matches(info.created, &info.described.labels))
             }),
         };
-        report(pruned?, PrunedNetworks::default())
+        report(pruned?, PrunedNetworks::default(), Ok(PrunedImages::default()))
     }
 }
 
@@ -77,17 +77,31 @@ impl Do for SystemPrune {
         if self.volumes {
             warning += "  - all anonymous volumes not used by at least one container\n";
         }
+        warning += match self.all {
+            true => "  - all images without at least one container associated to them\n",
+            false => "  - all dangling images\n",
+        };
         if !self.force && !confirmed(&format!("{warning}\n"))? {
             return Ok(0);
         }
         let containers = engine.prune_containers(|_| true)?;
         // What cannot be looked at does not hide what was removed.
         let networks = engine.prune_networks(|_| true).unwrap_or_else(PrunedNetworks::failed);
-        report(containers, networks)
+        let images = engine.prune_images(self.all, |_| true);
+        report(containers, networks, images)
     }
 }
 
-fn report(pruned: Pruned, networks: PrunedNetworks) -> anyhow::Result<u8> {
+fn report(
+    pruned: Pruned,
+    networks: PrunedNetworks,
+    images: Result<PrunedImages, Error>,
+) -> anyhow::Result<u8> {
+    let (images, failed) = match images {
+        Ok(images) => (images, None),
+        Err(error) => (PrunedImages::default(), Some(error)),
+    };
+
     let mut text = String::new();
     if !pruned.containers.is_empty() {
         text += "Deleted Containers:\n";
@@ -95,9 +109,11 @@ fn report(pruned: Pruned, networks: PrunedNetworks) -> anyhow::Result<u8> {
         text += "\n";
     }
     text += &deleted(&networks);
-    text += &format!("Total reclaimed space: {}\n", human::size(pruned.bytes));
+    text += &image::prune::deleted(&images);
+    let bytes = pruned.bytes.saturating_add(images.reclaimed);
+    text += &format!("Total reclaimed space: {}\n", human::size(bytes));
     let printed = output::print(&text)?;
-    let errors = pruned.errors.into_iter().chain(networks.errors);
+    let errors = pruned.errors.into_iter().chain(networks.errors).chain(failed);
     Ok(errors.fold(printed, |_, error| exit::complain(&error.into())))
 }
 

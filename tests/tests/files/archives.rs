@@ -125,7 +125,7 @@ fn gzip(data: &[u8]) -> Vec<u8> {
 #[test]
 #[ignore = "needs root: runs containers"]
 fn an_export_that_fails_leaves_the_file_as_it_was() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::with_own_layers();
     let bind = sandbox.path().join("bind");
     fs::create_dir(&bind).unwrap();
     let file = bind.join("web.tar");

@@ -28,7 +28,7 @@ pub(crate) struct NetworkInspect {
 }
 
 /// What docker's types are that are no structures.
-pub(crate) const SHAPE: Shape<'static> = Shape {
+pub(crate) static SHAPE: Shape<'static> = Shape {
     root: GoType::Record,
     name: "",
     fields: &[

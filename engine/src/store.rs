@@ -211,8 +211,8 @@ pub(crate) mod tests {
     #[test]
     fn a_layer_that_is_there_twice_is_mounted_once() {
         let root = tempfile::tempdir().unwrap();
-        let (one, other): (&[(&str, &[u8])], &[(&str, &[u8])]) = (&[("a", b"1")], &[("a", b"2")]);
-        image(root.path(), "x", &[one, other, one, one]);
+        let [one, other] = [[("a", &b"1"[..])], [("a", &b"2"[..])]];
+        image(root.path(), "x", &[&one, &other, &one, &one]);
         let found = find(root.path(), "x", None).unwrap();
         let read = |layer: &PathBuf| std::fs::read_to_string(layer.join("a")).unwrap();
         assert_eq!(found.layers.iter().map(read).collect::<Vec<_>>(), ["1", "2"]);

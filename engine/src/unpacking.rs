@@ -37,6 +37,6 @@ pub(crate) fn layer(store: &Store, diff_id: &Digest, archive: &Descriptor) -> Re
         let (archive, found) = (archive.digest, unpacked.diff_id);
         return Err(Error::new(format!("layer {archive} {what} {found} instead of {diff_id}")));
     }
-    let record = LayerRecord { diff_id: *diff_id, size: unpacked.size, entries: unpacked.entries };
+    let record = LayerRecord::from(&unpacked);
     Ok(draft.commit(record)?)
 }

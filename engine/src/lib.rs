@@ -64,6 +64,7 @@ mod launch;
 mod lifecycle;
 mod links;
 mod locks;
+mod login;
 mod logs;
 mod lower;
 mod marks;
@@ -77,6 +78,8 @@ mod plan;
 mod plan_snapshots;
 mod processes;
 mod prune;
+mod pull;
+mod push;
 mod reboot;
 mod relay;
 mod reload;
@@ -106,6 +109,7 @@ mod terminal;
 mod text;
 pub mod time;
 mod topology;
+mod transfer;
 mod unstopped;
 mod update;
 mod usage;
@@ -121,7 +125,7 @@ pub use detach::Keys;
 pub use diff::{Change, ChangeKind};
 pub use disk::{ContainerUsage, DiskUsage, ImageUsage, VolumeUsage};
 pub use endpoints::PortBinding;
-pub use engine::{Engine, Reporting};
+pub use engine::Engine;
 pub use error::{Error, Kind};
 pub use events::{Actor, Event, EventQuery};
 pub use exec::ExecOptions;
@@ -132,8 +136,9 @@ pub use id::ContainerId;
 pub use inventory::{Item, Owner};
 pub use known::{Info, State, Status};
 pub use lifecycle::*;
+pub use login::DEFAULT_REGISTRY;
 pub use logs::{LogDriver, LogEntry, LogOptions, LogQuery, LogStream};
-pub use minidock_image::{Digest, Reference};
+pub use minidock_image::{Digest, Reference, Step};
 pub use minidock_net::{
     DEFAULT_MTU, Family, InterfaceAddr, Link, LinkName, Mac, PortMapping, PortRange, PortSyntax,
     Protocol, PublishedPort, Subnet,
@@ -146,6 +151,7 @@ pub use networks::{
 pub use options::*;
 pub use processes::{ProcessInfo, Processes};
 pub use prune::Pruned;
+pub use pull::PullOptions;
 pub use seal::seal;
 pub use signals::number as signal_number;
 pub use spec::{Described, MountKind, MountPoint};
@@ -154,5 +160,6 @@ pub use topology::{
     Attachment, Device, Finding, Found, Listener, NameServer, Namespace, Port, PublishedPorts,
     Rule, Topology, Wires, Wiring,
 };
+pub use transfer::{Transfer, Transfers};
 pub use update::Update;
 pub use user_mode::UserMode;

@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use minidock_image::config::Config;
+use minidock_image::layer::{Options, Owner};
 use minidock_image::manifest::Platform;
 use minidock_image::store::{SharedLock, Store, StoreError};
 use minidock_image::{Digest, Reference};
 use serde::{Deserialize, Serialize};
 
-use crate::{Engine, Error, Healthcheck, Kind, PullPolicy, RootSource, RunOptions, ids};
+use crate::{
+    Engine, Error, Healthcheck, Kind, PullPolicy, RootSource, RunOptions, Transfer, ids, pull,
+};
 
 /// An image that can be run.
 #[derive(Debug, Clone)]
@@ -35,20 +38,54 @@ pub(crate) fn open(root: &Path) -> Store {
     Store::open(root).removing_trees_by(remove)
 }
 
+/// How layers become directories here: without root all files are the caller's.
+pub(crate) fn unpack_options() -> Options<'static> {
+    match nix::unistd::geteuid().is_root() {
+        true => Options::default(),
+        false => {
+            Options { owner: Owner::Mine, devices: false, user_xattrs: true, ..Options::default() }
+        }
+    }
+}
+
 /// The image of a container that is about to be made, if it is made from one. Nobody removes it as
-/// long as the lock is held: until the container says that it needs it.
+/// long as the lock is held: until the container says that it needs it. One that is not there is
+/// pulled first, unless nothing is to be done.
 pub(crate) fn take(
     engine: &Engine,
     options: &RunOptions,
+    is_dry: bool,
 ) -> Result<(SharedLock, Option<Image>), Error> {
-    let lock = open(&engine.root).reading()?;
-    let RootSource::Image(name) = &options.source else { return Ok((lock, None)) };
-    if options.pull == PullPolicy::Always {
-        return Err(Error::new(format!("cannot pull {name}: this engine has no registry client"))
-            .hint("use the image in the local store with --pull missing"));
+    let store = open(&engine.root);
+    let RootSource::Image(name) = &options.source else { return Ok((store.reading()?, None)) };
+    let platform = options.platform.as_deref();
+    if options.pull == PullPolicy::Always && !is_dry {
+        pull::for_container(engine, &name.parse()?, platform)?;
     }
-    let image = find(&engine.root, name, options.platform.as_deref())?;
-    Ok((lock, Some(image)))
+    let lock = store.reading()?;
+    let error = match find(&engine.root, name, platform) {
+        Ok(image) => return Ok((lock, Some(image))),
+        Err(error) => error,
+    };
+    let is_missing = error.what() == Kind::NoSuchImage && options.pull == PullPolicy::Missing;
+    let reference = name.parse::<Reference>().ok().filter(|_| !is_id(name));
+    match reference {
+        Some(reference) if is_missing && !is_dry => {
+            // A pull may need the store for itself.
+            drop(lock);
+            engine.transfers.tell(Transfer::Missing(reference.clone()));
+            pull::for_container(engine, &reference, platform)?;
+        }
+        _ => return Err(error),
+    }
+    let lock = store.reading()?;
+    Ok((lock, Some(find(&engine.root, name, platform)?)))
+}
+
+/// Whether it can only be the digest of something.
+fn is_id(name: &str) -> bool {
+    let hex = name.strip_prefix("sha256:").unwrap_or(name);
+    hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Finds an image by its name, by its id or the beginning of that.
@@ -67,7 +104,7 @@ pub(crate) fn find(root: &Path, name: &str, platform: Option<&str>) -> Result<Im
             return Err(Error::new(format!(
                 "image {name} is not whole: layer {diff_id} is missing"
             ))
-            .hint("put the image into the store again"));
+            .hint(format!("`minidock pull {name}` gets what is missing")));
         }
         layers.push(store.layer_path(diff_id));
     }
@@ -81,7 +118,8 @@ fn check_platform(name: &str, has: &Platform, wanted: &str) -> Result<(), Error>
     }
     Err(Error::new(format!(
         "image with reference {name} was found but its platform ({has}) does not match the specified platform ({wanted})"
-    )))
+    ))
+    .kind(Kind::NoSuchImage))
 }
 
 impl Image {
@@ -91,6 +129,9 @@ impl Image {
         Ok(Self { healthcheck: check.transpose()?, layers, base })
     }
 }
+
+/// How to get an image without a registry.
+pub(crate) const OTHERWISE: &str = "`cargo xtask rootfs` puts `alpine` there, `minidock import` any archive; `--rootfs DIR` runs any directory";
 
 fn unknown(root: &Path, name: &str) -> Error {
     // What is no name at all is told as that.
@@ -103,7 +144,7 @@ fn unknown(root: &Path, name: &str) -> Error {
         root.display()
     ))
     .kind(Kind::NoSuchImage)
-    .hint("`cargo xtask rootfs` puts `alpine` there; `--rootfs DIR` runs any directory")
+    .hint(OTHERWISE)
 }
 
 impl From<StoreError> for Error {
@@ -119,7 +160,6 @@ impl From<StoreError> for Error {
 #[cfg(test)]
 pub(crate) mod tests {
     use minidock_image::config::{History, ImageConfig};
-    use minidock_image::layer::{Options, Owner};
     use minidock_image::{add_image, add_layer};
 
     use super::*;

@@ -61,6 +61,11 @@ impl RunArgs {
         (self.lifecycle.how(command), self.lifecycle.detach_keys.clone())
     }
 
+    /// Whether nothing is told of an image that is pulled.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.process.quiet
+    }
+
     /// The engine's options. `matches` knows the order of flags.
     pub(crate) fn options(
         mut self,

@@ -152,6 +152,7 @@ fn parse_run(
     let run = RunArgs::from_arg_matches(&matches).map_err(|error| failed(&error))?;
     let reporting = run.reporting.reporting();
     let (how, detach_keys) = run.how(name);
+    let is_quiet = run.is_quiet();
     let options = run.options(&matches, caller).map_err(|problem| match problem {
         Problem::NoImage => UsageError::missing_image(name),
         Problem::Together(message) => UsageError::of(name, message),
@@ -161,7 +162,7 @@ fn parse_run(
         }
     })?;
     let places = global.places(caller)?;
-    Ok(Command::Run(Box::new(Run { places, options, reporting, how, detach_keys })))
+    Ok(Command::Run(Box::new(Run { places, options, reporting, how, detach_keys, is_quiet })))
 }
 
 fn matches(declared: clap::Command, args: &[String]) -> Result<ArgMatches, clap::Error> {

@@ -24,6 +24,7 @@ pub(crate) mod image;
 pub(crate) mod info;
 pub(crate) mod inspect;
 pub(crate) mod kill;
+pub(crate) mod login;
 pub(crate) mod logs;
 pub(crate) mod man;
 pub(crate) mod monitor;
@@ -32,10 +33,13 @@ pub(crate) mod pause;
 pub(crate) mod port;
 pub(crate) mod prune;
 pub(crate) mod ps;
+pub(crate) mod pull;
+pub(crate) mod push;
 pub(crate) mod rename;
 pub(crate) mod restart;
 pub(crate) mod rm;
 pub(crate) mod run;
+pub(crate) mod search;
 pub(crate) mod start;
 pub(crate) mod stats;
 pub(crate) mod stop;
@@ -158,6 +162,8 @@ const VERBS: &[Verb] = &[
         SOME,
         "Send a signal to running containers",
     ),
+    verb::<login::Login>("login", "[OPTIONS] [SERVER]", 0..=1, "Log in at a registry"),
+    verb::<login::Logout>("logout", "[SERVER]", 0..=1, "Forget the log-in at a registry"),
     verb::<logs::Logs>("logs", "[OPTIONS] CONTAINER", 1..=1, "Show what a container has written"),
     // For who builds packages.
     Verb {
@@ -221,6 +227,13 @@ const VERBS: &[Verb] = &[
         "Show where ports of a container are published",
     ),
     verb::<ps::Ps>("ps", "[OPTIONS]", 0..=0, "List containers"),
+    verb::<pull::Pull>(
+        "pull",
+        "[OPTIONS] NAME[:TAG|@DIGEST]",
+        1..=1,
+        "Get an image from a registry",
+    ),
+    verb::<push::Push>("push", "[OPTIONS] NAME[:TAG]", 1..=1, "Send an image to a registry"),
     verb::<rename::Rename>("rename", "CONTAINER NEW_NAME", 2..=2, "Give a container another name"),
     verb::<restart::Restart>(
         "restart",
@@ -229,6 +242,11 @@ const VERBS: &[Verb] = &[
         "Stop containers and start them again",
     ),
     verb::<rm::Rm>("rm", "[OPTIONS] CONTAINER [CONTAINER...]", SOME, "Remove containers"),
+    Verb {
+        sweeps: false,
+        hidden: true,
+        ..verb::<search::Search>("search", "TERM", 0..=usize::MAX, "Not supported")
+    },
     verb::<start::Start>("start", "[OPTIONS] CONTAINER [CONTAINER...]", SOME, "Start containers"),
     verb::<stats::Stats>(
         "stats",

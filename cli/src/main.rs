@@ -12,6 +12,7 @@ mod format;
 mod grammar;
 mod help;
 mod output;
+mod progress;
 mod refused;
 mod saved;
 #[allow(unsafe_code)]

@@ -166,7 +166,7 @@ fn spawn(
 /// Nothing is going to be made but the directory and the name. What cannot be had is refused
 /// before.
 fn make(engine: &Engine, options: &RunOptions) -> Result<Claim, Error> {
-    let (images, image) = store::take(engine, options)?;
+    let (images, image) = store::take(engine, options, false)?;
     let mut start = Start::new(engine, options, identity(options)?, Explain::Off, image)?;
     let container = start.describe()?;
     engine.prepare()?;

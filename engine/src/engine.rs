@@ -1,5 +1,6 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::*;
 use crate::{containers::Containers, state::StateDir};
@@ -14,15 +15,8 @@ pub struct Engine {
     pub(crate) state: StateDir,
     /// What is executed as a detached container's monitor.
     pub(crate) program: PathBuf,
-}
-
-/// What a caller wants to see of a run beside the container itself.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Reporting {
-    /// Each step as it happens, on standard error.
-    pub explain: Explain,
-    /// The plan on standard output, and nothing done.
-    pub dry_run: bool,
+    /// Who hears of images that are pulled and pushed.
+    pub(crate) transfers: Arc<dyn Transfers>,
 }
 
 impl Engine {
@@ -30,7 +24,8 @@ impl Engine {
     #[must_use]
     pub fn new(root: PathBuf, state: PathBuf) -> Self {
         let containers = Containers::new(root.clone());
-        Self { root, containers, state: StateDir::new(state), program: "/proc/self/exe".into() }
+        let (program, transfers) = ("/proc/self/exe".into(), Arc::new(transfer::Silent));
+        Self { root, containers, state: StateDir::new(state), program, transfers }
     }
 
     /// The directory of what is kept, and that of what runs.

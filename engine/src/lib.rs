@@ -65,6 +65,7 @@ mod launch;
 mod lifecycle;
 mod links;
 mod locks;
+mod login;
 mod logs;
 mod lower;
 mod marks;
@@ -78,6 +79,8 @@ mod plan;
 mod plan_snapshots;
 mod processes;
 mod prune;
+mod pull;
+mod push;
 mod reboot;
 mod relay;
 mod reload;
@@ -107,6 +110,7 @@ mod terminal;
 mod text;
 pub mod time;
 mod topology;
+mod transfer;
 mod unpacking;
 mod unstopped;
 mod update;
@@ -123,7 +127,7 @@ pub use detach::Keys;
 pub use diff::{Change, ChangeKind};
 pub use disk::{ContainerUsage, DiskUsage, ImageUsage, VolumeUsage};
 pub use endpoints::PortBinding;
-pub use engine::{Engine, Reporting};
+pub use engine::Engine;
 pub use error::{Error, Kind};
 pub use events::{Actor, Event, EventQuery};
 pub use exec::ExecOptions;
@@ -135,10 +139,11 @@ pub use images::{ArchiveFormat, ImageDetails, ImageLayer, ImportOptions, LoadedI
 pub use inventory::{Item, Owner};
 pub use known::{Info, State, Status};
 pub use lifecycle::*;
+pub use login::DEFAULT_REGISTRY;
 pub use logs::{LogDriver, LogEntry, LogOptions, LogQuery, LogStream};
 pub use minidock_image::config::{History as ImageStep, ImageConfig};
 pub use minidock_image::store::{ImageSummary, Pruned as PrunedImages, Removed as RemovedImage};
-pub use minidock_image::{Digest, Reference};
+pub use minidock_image::{Digest, Reference, Step};
 pub use minidock_net::{
     DEFAULT_MTU, Family, InterfaceAddr, Link, LinkName, Mac, PortMapping, PortRange, PortSyntax,
     Protocol, PublishedPort, Subnet,
@@ -151,6 +156,7 @@ pub use networks::{
 pub use options::*;
 pub use processes::{ProcessInfo, Processes};
 pub use prune::Pruned;
+pub use pull::PullOptions;
 pub use seal::seal;
 pub use signals::number as signal_number;
 pub use spec::{Described, MountKind, MountPoint};
@@ -159,5 +165,6 @@ pub use topology::{
     Attachment, Device, Finding, Found, Listener, NameServer, Namespace, Port, PublishedPorts,
     Rule, Topology, Wires, Wiring,
 };
+pub use transfer::{Transfer, Transfers};
 pub use update::Update;
 pub use user_mode::UserMode;

@@ -294,6 +294,15 @@ pub enum PullPolicy {
     Never,
 }
 
+/// What a caller wants to see of a run beside the container itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reporting {
+    /// Each step as it happens, on standard error.
+    pub explain: Explain,
+    /// The plan on standard output, and nothing done.
+    pub dry_run: bool,
+}
+
 /// How a run is explained to the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Explain {

@@ -31,9 +31,10 @@ pub(crate) fn run(
     options: &RunOptions,
     reporting: Reporting,
 ) -> Result<u8, Error> {
-    let (images, image) = store::take(engine, options)?;
+    let is_dry = reporting.dry_run || reporting.explain == Explain::Shell;
+    let (images, image) = store::take(engine, options, is_dry)?;
     let mut start = Start::new(engine, options, identity(options)?, reporting.explain, image)?;
-    if reporting.dry_run || reporting.explain == Explain::Shell {
+    if is_dry {
         return start.dry(reporting.explain);
     }
     // What nobody can look at afterwards is the caller's alone.

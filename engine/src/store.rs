@@ -8,7 +8,9 @@ use minidock_image::store::{SharedLock, Store, StoreError};
 use minidock_image::{Digest, Reference};
 use serde::{Deserialize, Serialize};
 
-use crate::{Engine, Error, Healthcheck, Kind, PullPolicy, RootSource, RunOptions, ids};
+use crate::{
+    Engine, Error, Healthcheck, Kind, PullPolicy, RootSource, RunOptions, Transfer, ids, pull,
+};
 
 /// An image that can be run.
 #[derive(Debug, Clone)]
@@ -36,19 +38,43 @@ pub(crate) fn open(root: &Path) -> Store {
 }
 
 /// The image of a container that is about to be made, if it is made from one. Nobody removes it as
-/// long as the lock is held: until the container says that it needs it.
+/// long as the lock is held: until the container says that it needs it. One that is not there is
+/// pulled first, unless nothing is to be done.
 pub(crate) fn take(
     engine: &Engine,
     options: &RunOptions,
+    is_dry: bool,
 ) -> Result<(SharedLock, Option<Image>), Error> {
-    let lock = open(&engine.root).reading()?;
-    let RootSource::Image(name) = &options.source else { return Ok((lock, None)) };
-    if options.pull == PullPolicy::Always {
-        return Err(Error::new(format!("cannot pull {name}: this engine has no registry client"))
-            .hint("use the image in the local store with --pull missing"));
+    let store = open(&engine.root);
+    let RootSource::Image(name) = &options.source else { return Ok((store.reading()?, None)) };
+    let platform = options.platform.as_deref();
+    if options.pull == PullPolicy::Always && !is_dry {
+        pull::for_container(engine, &name.parse()?, platform)?;
     }
-    let image = find(&engine.root, name, options.platform.as_deref())?;
-    Ok((lock, Some(image)))
+    let lock = store.reading()?;
+    let error = match find(&engine.root, name, platform) {
+        Ok(image) => return Ok((lock, Some(image))),
+        Err(error) => error,
+    };
+    let is_missing = error.what() == Kind::NoSuchImage && options.pull == PullPolicy::Missing;
+    let reference = name.parse::<Reference>().ok().filter(|_| !is_id(name));
+    match reference {
+        Some(reference) if is_missing && !is_dry => {
+            // A pull may need the store for itself.
+            drop(lock);
+            engine.transfers.tell(Transfer::Missing(reference.clone()));
+            pull::for_container(engine, &reference, platform)?;
+        }
+        _ => return Err(error),
+    }
+    let lock = store.reading()?;
+    Ok((lock, Some(find(&engine.root, name, platform)?)))
+}
+
+/// Whether it can only be the digest of something.
+fn is_id(name: &str) -> bool {
+    let hex = name.strip_prefix("sha256:").unwrap_or(name);
+    hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Finds an image by its name, by its id or the beginning of that.
@@ -67,7 +93,7 @@ pub(crate) fn find(root: &Path, name: &str, platform: Option<&str>) -> Result<Im
             return Err(Error::new(format!(
                 "image {name} is not whole: layer {diff_id} is missing"
             ))
-            .hint("put the image into the store again"));
+            .hint(format!("`minidock pull {name}` gets what is missing")));
         };
         let path = store.layer_path(diff_id);
         // Of a layer that is there twice the upper one hides all of the lower: overlayfs takes a
@@ -89,7 +115,8 @@ fn check_platform(name: &str, has: &Platform, wanted: &str) -> Result<(), Error>
     }
     Err(Error::new(format!(
         "image with reference {name} was found but its platform ({has}) does not match the specified platform ({wanted})"
-    )))
+    ))
+    .kind(Kind::NoSuchImage))
 }
 
 impl Image {
@@ -99,6 +126,9 @@ impl Image {
         Ok(Self { healthcheck: check.transpose()?, layers, base })
     }
 }
+
+/// How to get an image without a registry.
+pub(crate) const OTHERWISE: &str = "`cargo xtask rootfs` puts `alpine` there, `minidock import` any archive; `--rootfs DIR` runs any directory";
 
 fn unknown(root: &Path, name: &str) -> Error {
     // What is no name at all is told as that.
@@ -111,7 +141,7 @@ fn unknown(root: &Path, name: &str) -> Error {
         root.display()
     ))
     .kind(Kind::NoSuchImage)
-    .hint("`cargo xtask rootfs` puts `alpine` there; `--rootfs DIR` runs any directory")
+    .hint(OTHERWISE)
 }
 
 /// Docker's words.

@@ -25,7 +25,7 @@ mod unpack;
 pub use error::Error;
 pub use options::{Compression, Limits, Options, Owner};
 pub use pack::{PackOptions, Packed, Source, pack};
-pub use unpack::{Unpacked, unpack};
+pub use unpack::{Unpacked, diff_id, unpack};
 
 #[cfg(test)]
 mod tests;

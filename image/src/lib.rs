@@ -13,6 +13,7 @@
 //! | [`layer`] | what one layer changes, as an archive and as a directory |
 //! | [`mod@tar`] | the format of the archives |
 //! | [`registry`] | speaks with registries: manifests, blobs, tags, log-in |
+//! | [`mod@pull`], [`mod@push`] | images from a registry into the store, and back |
 //!
 //! Everything that comes from a registry or an archive is somebody else's word: each size, digest
 //! and name is checked before anything of it can be seen.
@@ -29,11 +30,15 @@ pub mod ignore;
 mod json;
 pub mod layer;
 pub mod manifest;
+pub mod pull;
+pub mod push;
 mod reference;
 pub mod registry;
 pub mod store;
 pub mod tar;
+mod transfer;
 
 pub use compose::{ComposeError, NewLayer, add_image, add_layer, import};
 pub use digest::{Digest, Hasher, InvalidDigest};
 pub use reference::{InvalidReference, Reference};
+pub use transfer::{Nobody, Observer, Step};

@@ -37,6 +37,7 @@ mod error;
 mod files;
 mod garbage;
 mod images;
+mod known;
 mod layers;
 mod names;
 mod removal;

@@ -9,10 +9,15 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use minidock_image::config::ImageConfig;
+use minidock_image::layer;
+use minidock_image::pull::{Pull, Status};
+use minidock_image::push::push;
 use minidock_image::registry::{
     Client, Config, Credentials, ErrorKind, Login, Options, RegistryConfig, Verified, media_type,
 };
-use minidock_image::{Digest, Hasher, Reference};
+use minidock_image::store::Store;
+use minidock_image::{Digest, Hasher, Nobody, Observer, Reference, Step, add_image, add_layer};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
 /// The password of `me`, as htpasswd keeps it: `right horse`.
@@ -106,7 +111,7 @@ fn client_of(registry: &Registry, user: &str, password: &str) -> Client {
     Client::new(Config::default(), credentials, Options::default())
 }
 
-fn push(client: &Client, reference: &Reference, content: &[u8]) -> Digest {
+fn push_bytes(client: &Client, reference: &Reference, content: &[u8]) -> Digest {
     let digest = Digest::of(content);
     let (content, size) = (content.to_owned(), content.len() as u64);
     let open = || Ok(Box::new(Cursor::new(content.clone())) as Box<dyn Read>);
@@ -140,8 +145,8 @@ fn round_trip(client: &Client, reference: &Reference) {
     let layer: Vec<u8> = (0..2_000_000_u32).flat_map(u32::to_le_bytes).collect();
     let config = b"{}";
     assert!(!client.has_blob(reference, &Digest::of(&layer)).unwrap());
-    let layer_digest = push(client, reference, &layer);
-    let config_digest = push(client, reference, config);
+    let layer_digest = push_bytes(client, reference, &layer);
+    let config_digest = push_bytes(client, reference, config);
     assert!(client.has_blob(reference, &layer_digest).unwrap());
     let text = manifest((config_digest, config.len()), (layer_digest, layer.len()));
     let pushed =
@@ -200,7 +205,7 @@ fn a_blob_of_another_repository_is_mounted() {
     let registry = Registry::plain();
     let client = client(Config::default());
     let (from, to) = (registry.reference("from"), registry.reference("to/here"));
-    let digest = push(&client, &from, b"content");
+    let digest = push_bytes(&client, &from, b"content");
     assert!(!client.has_blob(&to, &digest).unwrap());
     assert!(client.mount_blob(&to, &digest, &from).unwrap());
     assert_eq!(pull(&client, &to, digest, 7), b"content");
@@ -213,7 +218,7 @@ fn all_tags_come() {
     let registry = Registry::plain();
     let client = client(Config::default());
     let reference = registry.reference("a:one");
-    let config = push(&client, &reference, b"{}");
+    let config = push_bytes(&client, &reference, b"{}");
     let text = manifest((config, 2), (config, 2));
     let tags: Vec<String> = (1000..1005).map(|number| format!("t{number}")).collect();
     for tag in &tags {
@@ -296,4 +301,74 @@ fn plain_http_is_not_enough_where_tls_is_wanted() {
     let config = RegistryConfig { insecure: Some(false), ..RegistryConfig::default() };
     let error = client(registry.config(config)).ping(&registry.name()).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Tls(_)), "{error}");
+}
+
+/// A store with an image `NAME/a:one` of two layers, one of them compressed.
+fn stored(root: &std::path::Path, name: &Reference) -> Store {
+    let store = Store::open(root);
+    let options = layer::Options { owner: layer::Owner::Mine, ..layer::Options::default() };
+    let mut config = ImageConfig {
+        os: "linux".to_owned(),
+        architecture: "amd64".to_owned(),
+        ..ImageConfig::default()
+    };
+    let mut archives = Vec::new();
+    for file in ["low", "high"] {
+        let mut builder = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_ustar();
+        header.set_size(2);
+        header.set_mode(0o644);
+        builder.append_data(&mut header, file, &b"hi"[..]).unwrap();
+        let plain = builder.into_inner().unwrap();
+        let added = add_layer(&store, Cursor::new(plain), &options).unwrap();
+        config.rootfs.diff_ids.push(added.record.diff_id);
+        archives.push(added.archive);
+    }
+    add_image(&store, &archives, &config, std::slice::from_ref(name)).unwrap();
+    store
+}
+
+#[derive(Default)]
+struct Steps(std::sync::Mutex<Vec<Step>>);
+
+impl Observer for Steps {
+    fn layer(&self, _: &Digest, step: Step) {
+        self.0.lock().unwrap().push(step);
+    }
+}
+
+#[test]
+#[ignore = "needs the program docker-registry"]
+fn an_image_of_the_store_is_pushed_and_pulled() {
+    let registry = Registry::plain();
+    let client = client(Config::default());
+    let (one, two) = (registry.reference("a/one:1"), registry.reference("b/two:1"));
+    let from = tempfile::tempdir().unwrap();
+    let store = stored(from.path(), &one);
+    let told = |store: &Store, name: &Reference| {
+        let steps = Steps::default();
+        push(store, &client, name, None, &steps).unwrap();
+        let mut steps = steps.0.into_inner().unwrap();
+        steps.retain(|step| *step != Step::Waiting);
+        steps
+    };
+    assert_eq!(told(&store, &one), [Step::Complete, Step::Complete]);
+    assert_eq!(told(&store, &one), [Step::Exists, Step::Exists]);
+    let image = store.resolve(&one.to_string()).unwrap().image;
+    store.tag(std::slice::from_ref(&two), &image.descriptor).unwrap();
+    let origin = one.with_digest(image.descriptor.digest);
+    let mounted = || Step::Mounted(origin.clone());
+    assert_eq!(told(&store, &two), [mounted(), mounted()]);
+
+    let to = tempfile::tempdir().unwrap();
+    let other = Store::open(to.path());
+    let options = layer::Options { owner: layer::Owner::Mine, ..layer::Options::default() };
+    let request = Pull { reference: &two, platform: None, options: &options };
+    let pulled = minidock_image::pull::pull(&other, &client, &request, &Nobody).unwrap();
+    assert_eq!((pulled.id, pulled.digest), (image.id, image.descriptor.digest));
+    assert!(other.verify().unwrap().is_empty());
+    let again = minidock_image::pull::pull(&other, &client, &request, &Nobody).unwrap();
+    assert_eq!(again.status, Status::UpToDate);
+    let error = push(&other, &client, &one, None, &Nobody).unwrap_err().to_string();
+    assert!(error.starts_with("An image does not exist locally"), "{error}");
 }

@@ -83,8 +83,10 @@ fn malformed_values_of_every_kind_are_refused() {
 #[test]
 #[ignore = "needs root: runs containers"]
 fn an_unknown_image_says_how_to_get_one() {
-    let line = refusal(&["nosuch", "true"]);
-    assert!(line.contains("nosuch") && line.contains("rootfs"), "{line}");
+    for how in [["--pull", "never"], ["--pull", "always"], ["--quiet", "--rm"]] {
+        let line = refusal(&[how[0], how[1], "nosuch", "true"]);
+        assert!(line.contains("nosuch") && line.contains("rootfs"), "{line}");
+    }
 }
 
 #[test]

@@ -189,6 +189,8 @@ fn privileged(progress: &mut Progress) -> Result<Outcome> {
         ("newuidmap", "uidmap"),
         ("pasta", "passt"),
         ("slirp4netns", "slirp4netns"),
+        ("docker-registry", "docker-registry"),
+        ("skopeo", "skopeo"),
     ];
     for (program, package) in programs {
         debian::ensure_program(program, package)?;

@@ -55,9 +55,9 @@ pub(super) struct ProcessArgs {
     /// Choose among an image's platforms, such as linux/amd64
     #[arg(long, value_name = "PLATFORM")]
     platform: Option<String>,
-    /// Print no progress of a pull; always so
+    /// Print no progress of a pull
     #[arg(short, long)]
-    quiet: bool,
+    pub(super) quiet: bool,
 }
 
 impl ProcessArgs {

@@ -5,7 +5,7 @@ use minidock_engine::{AttachOptions, Engine, Keys, Reporting, RestartPolicy, Run
 use super::attach;
 use crate::cli::Places;
 use crate::exit::UsageError;
-use crate::output;
+use crate::{output, progress};
 
 /// `minidock run` and `minidock create`, ready to be done.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub(crate) struct Run {
     pub(crate) reporting: Reporting,
     pub(crate) how: How,
     pub(crate) detach_keys: Option<Keys>,
+    /// Nothing is told of an image that is pulled.
+    pub(crate) is_quiet: bool,
 }
 
 /// What becomes of the container when it is made.
@@ -38,8 +40,9 @@ const EXPLAINED_RESTART: &str = "conflicting options: cannot specify both --rest
 
 /// Makes the container; gives the exit code of its process, when that is waited for.
 pub(crate) fn run(command: &Run) -> anyhow::Result<u8> {
-    let Run { places, options, reporting, how, detach_keys } = command;
+    let Run { places, options, reporting, how, detach_keys, is_quiet } = command;
     let engine = Engine::new(places.root.clone(), places.state.clone());
+    let engine = progress::shown_beside(engine, *is_quiet);
     let id = match how {
         // The plan is told in the foreground, or not at all.
         _ if reporting.dry_run => return Ok(engine.run(options, *reporting)?),

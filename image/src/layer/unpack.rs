@@ -60,6 +60,20 @@ pub fn unpack(
     Ok(Unpacked { diff_id, length, size, entries, skipped, left_out, opaque })
 }
 
+/// The digest of a layer's archive without its compression. Nothing is unpacked, and nothing else of
+/// it is looked at.
+///
+/// # Errors
+/// It cannot be read, is more than it may be, or the caller has given up.
+pub fn diff_id(
+    input: impl Read + Send,
+    compression: Compression,
+    options: &Options<'_>,
+) -> Result<Digest, Error> {
+    let consume = |stream| drain(stream, options.limits.total);
+    stream::run(input, compression, options, consume).map(|(_, digest, _)| digest)
+}
+
 #[derive(Default)]
 pub(super) struct Counts {
     pub(super) size: u64,

@@ -128,7 +128,10 @@ impl Resolver for Names {
         let name = DefaultResolver::host_and_port(scheme, authority).ok_or_else(bad)?;
         let found = self.0.beside(limit, move || {
             name.to_socket_addrs().map(|all| all.take(MAX_ADDRESSES).collect::<Vec<_>>())
-        })??;
+        })?;
+        // The library's own kind of it has no name.
+        let unknown = |error: io::Error| io::Error::new(io::ErrorKind::HostUnreachable, error);
+        let found = found.map_err(unknown)?;
         let mut addresses = self.empty();
         found.into_iter().for_each(|address| addresses.push(address));
         if addresses.is_empty() { Err(Error::HostNotFound) } else { Ok(addresses) }

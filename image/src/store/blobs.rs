@@ -220,13 +220,18 @@ impl BlobWriter {
         }
     }
 
-    /// Adds the blob to the store, on the disk, when it is what was announced. What is not is
-    /// removed: nothing can be made of it.
+    /// What was written, from the beginning on.
+    pub(crate) fn reader(&self) -> Result<io::Take<File>, StoreError> {
+        let file = File::open(&self.path).map_err(StoreError::io("read", &self.path))?;
+        Ok(file.take(self.written))
+    }
+
+    /// Says whether it is what was announced. What is not does not stay: nothing can be made of it.
     ///
     /// # Errors
-    /// It is something else, or cannot be written.
-    pub fn commit(mut self) -> Result<(Digest, u64), StoreError> {
-        let (found, size) = std::mem::take(&mut self.hasher).finish();
+    /// It is something else, or not all of it is there.
+    pub fn check(&mut self) -> Result<(Digest, u64), StoreError> {
+        let (found, size) = self.hasher.clone().finish();
         if let Some((digest, expected)) = self.announced {
             if size < expected {
                 // The rest of it may still come.
@@ -237,6 +242,15 @@ impl BlobWriter {
                 return Err(StoreError::WrongDigest { expected: digest, found });
             }
         }
+        Ok((found, size))
+    }
+
+    /// Adds the blob to the store, on the disk, when [`BlobWriter::check`] finds nothing wrong.
+    ///
+    /// # Errors
+    /// It is something else, or cannot be written.
+    pub fn commit(mut self) -> Result<(Digest, u64), StoreError> {
+        let (found, size) = self.check()?;
         self.file.sync_all().map_err(StoreError::io("write", &self.path))?;
         let place = self.blobs.join(found.hex());
         fs::rename(&self.path, &place).map_err(StoreError::io("make", &place))?;

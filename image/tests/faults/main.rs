@@ -6,6 +6,7 @@ mod auth;
 mod blobs;
 mod manifests;
 mod proxy;
+mod pull;
 mod push;
 mod secure;
 mod server;
@@ -32,7 +33,7 @@ fn options() -> Options {
 
 /// One that waits only for a moment.
 fn hasty() -> Options {
-    Options { idle: Duration::from_millis(500), ..options() }
+    Options { idle: Duration::from_secs(2), ..options() }
 }
 
 fn client(options: Options) -> Client {

@@ -75,7 +75,7 @@ fn a_head_that_never_ends_is_given_up() {
         let drop = || Step::Wait(std::time::Duration::from_millis(100));
         let line = |reply: Reply| reply.then("X-Drop: x\r\n").and(drop());
         let begun = Reply(vec![Step::Send(b"HTTP/1.1 200 OK\r\n".to_vec())]);
-        (0..20).fold(begun, |reply, _| line(reply))
+        (0..40).fold(begun, |reply, _| line(reply))
     });
     let client = client(minidock_image::registry::Options { retries: 0, ..hasty() });
     let error = client.manifest(&reference(&server)).unwrap_err();

@@ -13,7 +13,7 @@ use crate::process;
 
 /// Programs of the host that tests use: strace, ip and nft, and the util-linux that `--explain=sh` speaks of,
 /// whose namesakes in busybox lack options.
-const TOOLS: [&str; 12] = [
+const TOOLS: [&str; 13] = [
     "strace",
     "chroot",
     "findmnt",
@@ -26,6 +26,7 @@ const TOOLS: [&str; 12] = [
     "pivot_root",
     "ip",
     "nft",
+    "docker-registry",
 ];
 
 type Out = Archive<BufWriter<File>>;

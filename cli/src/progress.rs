@@ -65,9 +65,7 @@ impl Transfers for Progress {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let text = state.text(event, self.is_terminal);
         if self.is_terminal && (!text.is_empty() || state.is_due()) {
-            let below = state.below();
-            self.print(&format!("{}{text}{below}", state.erased()));
-            state.drawn = below.lines().count();
+            self.print(&state.drawn_anew(&text));
         } else if !text.is_empty() {
             self.print(&text);
         }
@@ -169,6 +167,14 @@ impl State {
         is_due
     }
 
+    /// These lines instead of those that do not stay, and such below them again.
+    fn drawn_anew(&mut self, text: &str) -> String {
+        let below = self.below();
+        let all = format!("{}{text}{below}", self.erased());
+        self.drawn = below.matches('\n').count();
+        all
+    }
+
     /// What takes the lines away that do not stay.
     fn erased(&self) -> String {
         match self.drawn {
@@ -258,9 +264,9 @@ mod tests {
         let half = Transfer::Bytes { digest: one, done: 1_000_000, total: 2_000_000 };
         told(&mut state, &[half], true);
         let line = "aaaaaaaaaaaa: Downloading [===========>             ]  1MB/2MB\n";
-        assert_eq!(state.below(), format!("\x1b[?7l{line}\x1b[?7h"));
-        state.drawn = 1;
-        assert_eq!(state.erased(), "\x1b[1A\r\x1b[J");
+        let below = format!("\x1b[?7l{line}\x1b[?7h");
+        assert_eq!(state.drawn_anew(""), below);
+        assert_eq!(state.drawn_anew("text\n"), format!("\x1b[1A\r\x1b[Jtext\n{below}"));
         told(&mut state, &[Transfer::Layer(one, Step::Downloaded)], true);
         assert!(state.below().contains("aaaaaaaaaaaa: Extracting\n"));
     }

@@ -6,6 +6,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -312,4 +313,39 @@ fn an_interrupted_pull_leaves_nothing_to_be_seen_and_goes_on() {
         assert_eq!(problems, []);
         assert_eq!(partial(&sandbox), 0);
     }
+}
+
+#[test]
+#[ignore = "needs root: runs containers, and docker-registry"]
+fn who_is_not_root_pulls_too() {
+    let data = tempfile::tempdir().unwrap();
+    pushed(data.path());
+    fs::set_permissions(data.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let mut sandbox = Sandbox::rootless();
+    sandbox.offer(&["docker-registry"], "");
+    for part in ["images", "layers"] {
+        fs::remove_dir_all(sandbox.root().join(part)).unwrap();
+    }
+    let registry = Registry::start(&sandbox, data.path(), "");
+    let pull = sandbox.minidock(["pull", "-q", IMAGE]).env("HOME", sandbox.path());
+    assert_eq!(pull.output().expect_code(0).text(), IMAGE);
+    let run = sandbox.run(["--network", "none", IMAGE, "cat", "/etc/os-release"]);
+    assert!(run.expect_code(0).stdout.contains("Alpine"));
+    drop(registry);
+    sandbox.assert_clean();
+}
+
+#[test]
+#[ignore = "needs root: runs containers, and docker-registry"]
+fn a_terminal_shows_how_far_it_is_and_a_key_ends_it() {
+    let data = tempfile::tempdir().unwrap();
+    pushed(data.path());
+    let sandbox = Sandbox::without_images();
+    let _registry = Registry::start(&sandbox, data.path(), "");
+    hanging(&sandbox, 5001, 1 << 20);
+    let mut pty = sandbox.minidock(["pull", &IMAGE.replace("5000", "5001")]).pty(24, 80);
+    pty.read_until(": Downloading [");
+    pty.send("\x03");
+    assert_eq!(pty.wait(), 130);
+    assert_no_image(&sandbox);
 }

@@ -118,8 +118,8 @@ impl Fetch<'_> {
 
     /// Unpacks what is in the store.
     fn stored(&self, part: &Part, is_unpacked: bool) -> Result<Ready, LayerError> {
-        let mut input = self.store.open_blob(&part.archive.digest, part.archive.size)?;
-        let layer = self.unpack(part, &mut input, is_unpacked)?;
+        let mut stored = self.store.open_blob(&part.archive.digest, part.archive.size)?;
+        let layer = self.unpack(part, &mut stored, is_unpacked)?;
         self.tell(part, Step::Complete);
         Ok(Ready { part: part.clone(), blob: None, layer })
     }
@@ -179,9 +179,10 @@ impl Fetch<'_> {
     fn unpack(
         &self,
         part: &Part,
-        mut input: &mut (dyn Read + Send),
+        input: &mut (dyn Read + Send),
         is_unpacked: bool,
     ) -> Result<Option<(LayerDraft, LayerRecord)>, LayerError> {
+        let mut input = Watched { input, watch: self.watch };
         let options = Options { cancelled: Some(&self.watch.stopped), ..*self.options };
         let (found, layer) = if is_unpacked {
             (layer::diff_id(&mut input, Compression::Detect, &options)?, None)
@@ -202,6 +203,21 @@ impl Fetch<'_> {
     }
 }
 
+/// Gives nothing more when nobody wants it.
+struct Watched<'a> {
+    input: &'a mut (dyn Read + Send),
+    watch: &'a Watch<'a>,
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.watch.is_over() {
+            true => Err(io::Error::other(layer::Error::Cancelled)),
+            false => self.input.read(buffer),
+        }
+    }
+}
+
 /// An archive while it comes: what there is of it, and then the rest, which is written down.
 struct Incoming<'a> {
     earlier: io::Take<File>,
@@ -215,9 +231,6 @@ struct Incoming<'a> {
 
 impl Read for Incoming<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.watch.is_over() {
-            return Err(io::Error::other(layer::Error::Cancelled));
-        }
         if self.earlier.limit() > 0 {
             return match self.earlier.read(buffer)? {
                 // Nobody else writes to it.

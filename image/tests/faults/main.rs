@@ -4,6 +4,7 @@
 
 mod auth;
 mod blobs;
+mod images;
 mod manifests;
 mod proxy;
 mod pull;

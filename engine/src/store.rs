@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use minidock_fs::Overlay;
 use minidock_image::config::Config;
 use minidock_image::manifest::Platform;
 use minidock_image::store::{SharedLock, Store, StoreError};
@@ -104,6 +105,12 @@ pub(crate) fn find(root: &Path, name: &str, platform: Option<&str>) -> Result<Im
         if layer.opaque {
             break;
         }
+    }
+    let (count, most) = (layers.len(), Overlay::MAX_LOWER);
+    if count > most {
+        return Err(Error::new(format!(
+            "image {name} has {count} layers: a container can have {most}"
+        )));
     }
     Image::new(layers, Base { id: image.id, config: image.config.config })
 }

@@ -55,6 +55,10 @@ pub fn add_layer(
     let directory = File::open(draft.path()).map_err(ComposeError::Archive)?;
     let unpacked =
         layer::unpack(&mut kept, layer::Compression::Detect, directory.as_fd(), options)?;
+    // Nobody has said which digest it should have.
+    if !unpacked.ended {
+        return Err(layer::Error::Truncated.into());
+    }
     // What follows the end belongs to the digest.
     io::copy(&mut kept, &mut io::sink()).map_err(ComposeError::Archive)?;
     let compression = Compression::of(&kept.first);

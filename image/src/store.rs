@@ -111,6 +111,12 @@ impl Store {
     pub fn reading(&self) -> Result<SharedLock, StoreError> {
         let path = self.images.join("lock");
         let file = match File::open(&path) {
+            // Without it nobody could be kept from removing.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.images.is_dir() => {
+                let file = files::open_lock(&path)?;
+                file.lock_shared().map_err(StoreError::io("lock", &path))?;
+                Some(file)
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             file => {
                 let file = file.map_err(StoreError::io("open", &path))?;

@@ -28,13 +28,13 @@ pub(super) fn into_store(
     images: Vec<Unloaded>,
     store: &Store,
 ) -> Result<Vec<Loaded>, ArchiveError> {
-    let mut blobs: BTreeMap<Digest, (PathBuf, u64)> = BTreeMap::new();
+    let mut blobs: BTreeMap<Digest, PathBuf> = BTreeMap::new();
     let mut loaded: BTreeMap<Digest, Loaded> = BTreeMap::new();
     let mut order = Vec::new();
     for image in &images {
         let found = check(files, image, store)?;
         for part in &image.parts {
-            blobs.insert(part.digest, (part.path.clone(), part.size));
+            blobs.insert(part.digest, part.path.clone());
         }
         let digest = image.descriptor.digest;
         if let Some(same) = loaded.get_mut(&digest) {
@@ -46,13 +46,11 @@ pub(super) fn into_store(
             order.push(digest);
         }
     }
-    for (digest, (path, size)) in blobs {
-        store.adopt(&path, &digest, size)?;
+    for (digest, path) in blobs {
+        store.adopt(&path, &digest)?;
     }
     for image in images {
-        if !store.has_blob(&image.descriptor.digest, image.descriptor.size)? {
-            store.put_blob(&image.bytes)?;
-        }
+        store.put_blob(&image.bytes)?;
     }
     Ok(order.into_iter().filter_map(|digest| loaded.remove(&digest)).collect())
 }

@@ -28,6 +28,9 @@ pub struct Unpacked {
     /// The layer hides all layers below it. Overlayfs takes no notice of that at the root: whoever
     /// mounts it has to leave those out.
     pub opaque: bool,
+    /// The archive has the end that `tar(5)` asks for. Some programs write none: whether anything is
+    /// missing then only the digest can tell.
+    pub ended: bool,
 }
 
 /// Unpacks a layer into an empty directory, as overlayfs takes it: what it removes becomes a
@@ -56,8 +59,8 @@ pub fn unpack(
     refuse_full(&tree.root())?;
     let consume = |stream| Unpacker { tree, counts: Counts::default() }.run(stream);
     let (counts, diff_id, length) = stream::run(input, compression, options, consume)?;
-    let Counts { size, entries, skipped, left_out, opaque } = counts;
-    Ok(Unpacked { diff_id, length, size, entries, skipped, left_out, opaque })
+    let Counts { size, entries, skipped, left_out, opaque, ended } = counts;
+    Ok(Unpacked { diff_id, length, size, entries, skipped, left_out, opaque, ended })
 }
 
 /// The digest of a layer's archive without its compression. Nothing is unpacked, and nothing else of
@@ -81,6 +84,7 @@ pub(super) struct Counts {
     pub(super) skipped: u64,
     pub(super) left_out: u64,
     pub(super) opaque: bool,
+    pub(super) ended: bool,
 }
 
 pub(super) struct Unpacker<'a> {
@@ -97,9 +101,7 @@ impl Unpacker<'_> {
             self.count(sparse.length)?;
             self.entry(&member, (&mut reader, &sparse))?;
         }
-        if !reader.has_ended() {
-            return Err(Error::Truncated);
-        }
+        self.counts.ended = reader.has_ended();
         drain(reader.into_inner(), options.limits.trailing)?;
         let root = self.tree.root();
         self.tree.directories.finish(&root)?;

@@ -141,11 +141,8 @@ impl Store {
     }
 
     /// Takes a file of the store's own file system as a blob, whose digest was worked out when it
-    /// was written. One that is there already is left.
-    pub(crate) fn adopt(&self, file: &Path, digest: &Digest, size: u64) -> Result<(), StoreError> {
-        if self.has_blob(digest, size)? {
-            return Ok(());
-        }
+    /// was written. It takes the place of one that is there already, which may be damaged.
+    pub(crate) fn adopt(&self, file: &Path, digest: &Digest) -> Result<(), StoreError> {
         let synced = File::open(file).and_then(|file| file.sync_all());
         synced.map_err(StoreError::io("sync", file))?;
         let path = self.blob_path(digest);

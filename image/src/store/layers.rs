@@ -74,15 +74,7 @@ impl Store {
     /// # Errors
     /// Its record cannot be read, or is that of another one.
     pub fn layer(&self, diff_id: &Digest) -> Result<Option<LayerRecord>, StoreError> {
-        let path = self.layer_directory(diff_id).join(RECORD);
-        let Some(contents) = files::read_bounded(&path, MAX_RECORD)? else { return Ok(None) };
-        let broken = |reason: String| StoreError::Layer { path: path.clone(), reason };
-        let record: LayerRecord =
-            serde_json::from_slice(&contents).map_err(|error| broken(error.to_string()))?;
-        match record.diff_id == *diff_id {
-            true => Ok(Some(record)),
-            false => Err(broken(format!("it is the record of {}", record.diff_id))),
-        }
+        record_in(&self.layer_directory(diff_id), diff_id)
     }
 
     /// Begins a layer, which gets its name when it is whole. Several processes may make the same one
@@ -104,6 +96,18 @@ impl Store {
         let made = DirBuilder::new().mode(0o755).create(&draft.path);
         made.map_err(StoreError::io("make the directory", &draft.path))?;
         Ok(draft)
+    }
+}
+
+fn record_in(directory: &Path, diff_id: &Digest) -> Result<Option<LayerRecord>, StoreError> {
+    let path = directory.join(RECORD);
+    let Some(contents) = files::read_bounded(&path, MAX_RECORD)? else { return Ok(None) };
+    let broken = |reason: String| StoreError::Layer { path: path.clone(), reason };
+    let record: LayerRecord =
+        serde_json::from_slice(&contents).map_err(|error| broken(error.to_string()))?;
+    match record.diff_id == *diff_id {
+        true => Ok(Some(record)),
+        false => Err(broken(format!("it is the record of {}", record.diff_id))),
     }
 }
 
@@ -131,10 +135,19 @@ impl LayerDraft {
         files::write_synced(&path, &contents)?;
         let synced = self.lock.sync_all();
         synced.map_err(StoreError::io("sync", &self.directory))?;
-        if files::rename_new(&self.directory, &place)? {
-            files::sync_parent(&place)?;
+        if !files::rename_new(&self.directory, &place)? {
+            if record_in(&place, &record.diff_id).is_ok_and(|there| there == Some(record)) {
+                return Ok(());
+            }
+            // What is there is damaged: this takes its place.
+            let gone =
+                self.layers.join(files::unique(&format!("{GONE}-{}", record.diff_id.short())));
+            fs::rename(&place, &gone).map_err(StoreError::io("remove", &place))?;
+            let placed = files::rename_new(&self.directory, &place);
+            self.remove_tree.remove(&gone).map_err(StoreError::io("remove", &gone))?;
+            placed?;
         }
-        Ok(())
+        files::sync_parent(&place)
     }
 }
 

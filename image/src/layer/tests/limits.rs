@@ -28,6 +28,32 @@ fn what_a_layer_has_is_counted() {
 }
 
 #[test]
+fn what_no_entry_names_is_counted_too() {
+    let deep = |number: u32| file(&format!("{number}{}/f", "/d".repeat(100)), "");
+    let layer = archive(&(0..10).map(deep).collect::<Vec<_>>());
+    let limits = Limits { entries: 500, ..Limits::default() };
+    assert_eq!(limit(&layer, limits), "directories that it does not list");
+    let done = tempfile::tempdir().unwrap();
+    let fits = Limits { entries: 1010, ..limits };
+    unpack_with(&layer, done.path(), &Options { limits: fits, ..mine() }).unwrap();
+}
+
+#[test]
+fn a_way_that_goes_up_and_down_ends() {
+    let back_and_forth = "../d/".repeat(800);
+    let mut links: Vec<_> = (0..20)
+        .map(|number| {
+            let to = format!("{back_and_forth}l{}", number + 1);
+            Member { link: to.into_bytes(), ..member(&format!("d/l{number}"), Kind::Link) }.header()
+        })
+        .collect();
+    links.push(file("d/l0/x/f", ""));
+    let done = tempfile::tempdir().unwrap();
+    let error = unpack_to(&links, done.path()).unwrap_err();
+    assert!(error.to_string().contains("leads too deep"), "{error}");
+}
+
+#[test]
 fn a_directory_that_is_named_again_and_again_is_remembered_once() {
     let again = vec![directory("d/").header(); 1000];
     let limits = Limits { directories: 100, ..Limits::default() };

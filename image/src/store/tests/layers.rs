@@ -70,6 +70,24 @@ fn the_record_of_another_layer_is_not_believed() {
 }
 
 #[test]
+fn a_damaged_layer_is_replaced_by_a_whole_one() {
+    let fixture = Fixture::new();
+    let place = fixture.root.join("layers").join(of("a").hex());
+    for damage in [None, Some("{"), Some("")] {
+        fixture.unpack("a");
+        fs::write(place.join("diff/file"), "changed").unwrap();
+        match damage {
+            Some(text) => fs::write(place.join("layer.json"), text).unwrap(),
+            None => fs::remove_file(place.join("layer.json")).unwrap(),
+        }
+        fixture.unpack("a");
+        assert!(fixture.store.layer(&of("a")).unwrap().is_some());
+        assert_eq!(fs::read(place.join("diff/file")).unwrap(), b"a");
+        assert_eq!(layers(&fixture), [of("a").hex()]);
+    }
+}
+
+#[test]
 fn trees_are_removed_as_the_caller_says() {
     let fixture = Fixture::new();
     let (tell, told) = std::sync::mpsc::channel();

@@ -119,3 +119,34 @@ fn pruning_takes_what_has_no_name_or_what_is_not_used() {
     assert_eq!(fixture.store.list().unwrap().len(), 1);
     fixture.assert_sound();
 }
+
+#[test]
+fn of_an_image_that_cannot_be_read_nothing_is_garbage() {
+    let fixture = Fixture::new();
+    let broken = fixture.image("one", &["a", "b"], &["one"]);
+    fixture.image("two", &["a", "c"], &["two"]);
+    let manifest = fixture.store.blob_path(&broken.digest);
+    let whole = fs::read(&manifest).unwrap();
+    fs::write(&manifest, "{").unwrap();
+    let removing = fixture.store.removing().unwrap();
+    removing.remove("two", false, &InUse::default()).unwrap();
+    drop(removing);
+    fs::write(&manifest, whole).unwrap();
+    assert_eq!(fixture.store.list().unwrap()[0].broken, None);
+    // What the other one has left is garbage now.
+    assert!(!fixture.collect().layers.is_empty());
+    fixture.assert_sound();
+    assert!(fixture.store.has_layer(&of("b")).unwrap());
+}
+
+#[test]
+fn a_store_without_its_lock_is_locked_all_the_same() {
+    let fixture = Fixture::new();
+    fixture.image("one", &["a"], &["one"]);
+    fs::remove_file(fixture.root.join("images/lock")).unwrap();
+    let reading = fixture.store.reading().unwrap();
+    let lock = fs::File::open(fixture.root.join("images/lock")).unwrap();
+    assert!(matches!(lock.try_lock(), Err(fs::TryLockError::WouldBlock)));
+    drop(reading);
+    lock.try_lock().unwrap();
+}

@@ -53,8 +53,8 @@ fn the_caller_s_terminal_is_raw_meanwhile_and_restored_afterwards() {
 #[ignore = "needs root: runs containers"]
 fn the_caller_s_terminal_is_restored_after_a_failed_start() {
     let sandbox = Sandbox::new();
-    for args in [["alpine", "nosuch"], ["nosuch", "true"]] {
-        let mut terminal = sandbox.prepare_run(["-it"].iter().chain(&args)).pty(24, 80);
+    for args in [&["alpine", "nosuch"][..], &["--pull", "never", "nosuch", "true"]] {
+        let mut terminal = sandbox.prepare_run(["-it"].iter().chain(args)).pty(24, 80);
         let before = terminal.read_until("minidock: ");
         assert_eq!(before, "minidock: ", "something else came first");
         assert!([125, 127].contains(&terminal.wait()));

@@ -1,5 +1,5 @@
 use super::*;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 
 use rustix::fs::getxattr;
@@ -298,6 +298,41 @@ fn owners_devices_and_capabilities_are_kept() {
     };
     assert_eq!((device("null"), device("loop")), ((1, 3), (7, 300)));
     assert_eq!(made.meta("null").mode() & 0o7777, 0o666);
+}
+
+/// In a thread that permissions hold for, also when it is root's.
+fn without_privilege(work: impl FnOnce() + Send) {
+    use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+    let thread = || {
+        let mut sets = capabilities(None).unwrap();
+        sets.effective &= !(CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH);
+        set_capabilities(None, sets).unwrap();
+        work();
+    };
+    std::thread::scope(|scope| scope.spawn(thread).join()).unwrap();
+}
+
+#[test]
+fn directories_that_nobody_can_enter_are_unpacked_whole() {
+    let closed = |path: &str, mode| Member { mode, ..directory(path) }.header();
+    let mut entries = vec![];
+    // In which order they are remembered is not known, so there are some.
+    for number in 0..20 {
+        let [d, e, f] = ["", "/e", "/e/f"].map(|below| format!("d{number}{below}"));
+        entries.extend([closed(&d, 0o644), closed(&e, 0), closed(&f, 0o600)]);
+        entries.push(file(&format!("{f}/file"), "text"));
+    }
+    let done = tempfile::tempdir().unwrap();
+    without_privilege(|| {
+        unpack_to(&entries, done.path()).unwrap();
+    });
+    for number in 0..20 {
+        for (below, mode) in [("", 0o644), ("/e", 0), ("/e/f", 0o600)] {
+            let path = done.path().join(format!("d{number}{below}"));
+            assert_eq!(path.metadata().unwrap().permissions().mode() & 0o7777, mode, "{path:?}");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        }
+    }
 }
 
 #[test]

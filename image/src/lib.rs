@@ -21,6 +21,7 @@
 pub mod archive;
 mod compose;
 pub mod config;
+mod counted;
 mod digest;
 pub mod dockerfile;
 #[cfg(any(test, fuzzing))]

@@ -1,9 +1,8 @@
 //! What `--change` says of an image, in the words of a Dockerfile.
 
 use minidock_image::config::Config;
-use minidock_image::dockerfile::{
-    Command, Dockerfile, Graph, Instruction, Options, Platform, Scope,
-};
+use minidock_image::dockerfile::{Command, Dockerfile, Graph, Instruction, Options, Scope};
+use minidock_image::manifest::Platform;
 
 use crate::Error;
 
@@ -17,10 +16,7 @@ pub(super) fn apply(config: &mut Config, changes: &[String]) -> Result<(), Error
     };
     let text = format!("FROM scratch\n{}\n", changes.join("\n"));
     let file = Dockerfile::parse("--change", text.as_bytes()).map_err(invalid)?;
-    let platform: Platform =
-        minidock_image::manifest::Platform::host().to_string().parse().map_err(
-            |error: minidock_image::dockerfile::InvalidPlatform| Error::new(error.to_string()),
-        )?;
+    let platform = Platform::host();
     let options = Options {
         target: None,
         arguments: Default::default(),

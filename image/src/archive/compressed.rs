@@ -5,6 +5,7 @@ use std::rc::Rc;
 use flate2::bufread::MultiGzDecoder;
 
 use super::ArchiveError;
+use crate::counted::Counted;
 use crate::layer::Limits;
 use crate::manifest::Compression;
 
@@ -29,20 +30,6 @@ pub(super) fn plain<'a>(mut input: impl Read + 'a) -> Result<Box<dyn Read + 'a>,
         }
     };
     Ok(Box::new(Bounded { decoded, taken, given: 0, limits: Limits::default() }))
-}
-
-/// Counts what is read.
-struct Counted<R> {
-    input: R,
-    taken: Rc<Cell<u64>>,
-}
-
-impl<R: Read> Read for Counted<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.input.read(buffer)?;
-        self.taken.set(self.taken.get().saturating_add(count as u64));
-        Ok(count)
-    }
 }
 
 /// Of a few bytes become not as many as fit on a disk.

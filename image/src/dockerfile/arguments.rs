@@ -16,9 +16,9 @@ pub(super) fn globals(
     let mut values = BTreeMap::new();
     for (prefix, platform) in [("TARGET", &options.platform), ("BUILD", &options.build_platform)] {
         values.insert(format!("{prefix}PLATFORM"), platform.to_string());
-        values.insert(format!("{prefix}OS"), platform.os().to_owned());
-        values.insert(format!("{prefix}ARCH"), platform.architecture().to_owned());
-        values.insert(format!("{prefix}VARIANT"), platform.variant().unwrap_or("").to_owned());
+        values.insert(format!("{prefix}OS"), platform.os.clone());
+        values.insert(format!("{prefix}ARCH"), platform.architecture.clone());
+        values.insert(format!("{prefix}VARIANT"), platform.variant.clone().unwrap_or_default());
     }
     let stage = options.target.as_deref().unwrap_or("default");
     values.insert("TARGETSTAGE".to_owned(), stage.to_owned());

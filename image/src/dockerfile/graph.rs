@@ -5,8 +5,9 @@ use super::expand::{Budget, Expander};
 use super::file::StageText;
 use super::instruction::{Instruction, Parsed, Step};
 use super::names::{Names, Origin, reference};
-use super::{Dockerfile, Error, MAX_INSTRUCTIONS, MAX_TEXT, Platform, arguments, lines, read};
+use super::{Dockerfile, Error, MAX_INSTRUCTIONS, MAX_TEXT, arguments, lines, read};
 use crate::Reference;
+use crate::manifest::Platform;
 
 /// What a build is asked for.
 #[derive(Debug, Clone)]

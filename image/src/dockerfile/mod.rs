@@ -23,7 +23,6 @@ mod lines;
 mod mount;
 mod names;
 mod pattern;
-mod platform;
 mod read;
 mod resolve;
 mod scope;
@@ -40,7 +39,6 @@ pub use instruction::{
 };
 pub use mount::{Mount, Sharing};
 pub use names::Origin;
-pub use platform::{InvalidPlatform, Platform};
 pub use scope::Scope;
 
 /// The size of a file, in bytes.

@@ -13,7 +13,7 @@ pub fn dockerfile(data: &[u8]) {
 
 fn built(data: &[u8]) -> Result<(), Error> {
     let file = Dockerfile::parse("Dockerfile", data)?;
-    let Ok(platform) = "linux/amd64".parse::<crate::dockerfile::Platform>() else { return Ok(()) };
+    let Ok(platform) = "linux/amd64".parse::<crate::manifest::Platform>() else { return Ok(()) };
     let options = Options {
         target: None,
         arguments: BTreeMap::from([("A".to_owned(), "$A \"${A}".to_owned())]),

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use flate2::bufread::MultiGzDecoder;
 
 use super::{Compression, Error};
+use crate::counted::Counted;
 
 const GZIP: &[u8] = b"\x1f\x8b";
 const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
@@ -75,17 +76,4 @@ fn detect(first: &[u8]) -> Result<Compression, Error> {
         zstd if zstd.starts_with(ZSTD) => Compression::Zstd,
         _ => Compression::None,
     })
-}
-
-struct Counted<R> {
-    input: R,
-    taken: Rc<Cell<u64>>,
-}
-
-impl<R: Read> Read for Counted<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.input.read(buffer)?;
-        self.taken.set(self.taken.get().saturating_add(u64::try_from(count).unwrap_or(0)));
-        Ok(count)
-    }
 }

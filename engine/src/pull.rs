@@ -9,7 +9,7 @@ use minidock_image::pull::{LayerError, Pull, PullError, Status, pull};
 use minidock_image::registry::{self, Client, ErrorKind};
 use minidock_image::{Digest, Observer, Reference, Step};
 
-use crate::transfer::{Told, Transfer, client, credentials, interruptible, refusal};
+use crate::transfer::{Told, Transfer, client, credentials, interruptible, preparation, refusal};
 use crate::{Engine, Error, store, unpacking};
 
 /// What is pulled.
@@ -58,7 +58,7 @@ pub(crate) fn for_container(
     platform: Option<&str>,
 ) -> Result<(), Error> {
     let platform = platform.map(str::parse).transpose()?;
-    interruptible(|cancel| Puller::new(engine, platform, cancel)?.pull(name).map(drop))
+    preparation(|cancel| Puller::new(engine, platform, cancel)?.pull(name).map(drop))
 }
 
 struct Puller<'a> {

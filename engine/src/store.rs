@@ -117,7 +117,7 @@ pub(crate) fn find(root: &Path, name: &str, platform: Option<&str>) -> Result<Im
 
 fn check_platform(name: &str, has: &Platform, wanted: &str) -> Result<(), Error> {
     let wanted: Platform = wanted.parse()?;
-    if *has == wanted {
+    if wanted.takes(has) {
         return Ok(());
     }
     Err(Error::new(format!(

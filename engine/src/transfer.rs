@@ -125,10 +125,32 @@ pub(crate) fn client(
 pub(crate) fn interruptible<T: Send>(
     work: impl FnOnce(&Arc<AtomicBool>) -> Result<T, Error> + Send,
 ) -> Result<T, Error> {
+    match watched(work)? {
+        // What has come about nevertheless stays.
+        (Ok(done), _) => Ok(done),
+        (Err(_), Some(signal)) => Err(Error::left(signal)),
+        (Err(error), None) => Err(error),
+    }
+}
+
+/// The same for the beginning of something that is not to go on after a request to end.
+pub(crate) fn preparation<T: Send>(
+    work: impl FnOnce(&Arc<AtomicBool>) -> Result<T, Error> + Send,
+) -> Result<T, Error> {
+    match watched(work)? {
+        (_, Some(signal)) => Err(Error::left(signal)),
+        (done, None) => done,
+    }
+}
+
+/// What has become of the work, and the request to end that has come meanwhile.
+fn watched<T: Send>(
+    work: impl FnOnce(&Arc<AtomicBool>) -> Result<T, Error> + Send,
+) -> Result<(Result<T, Error>, Option<Signal>), Error> {
     let cancel = Arc::new(AtomicBool::new(false));
     let signals = Signals::collect()?;
     let (ended, end) = io::pipe().map_err(|error| Error::io("make", "a pipe", &error))?;
-    let (done, signal) = thread::scope(|scope| -> Result<_, Error> {
+    thread::scope(|scope| -> Result<_, Error> {
         let cancel = &cancel;
         let work = thread::Builder::new().name("transfer".to_owned()).spawn_scoped(scope, || {
             let done = work(cancel);
@@ -142,13 +164,7 @@ pub(crate) fn interruptible<T: Send>(
         }
         let done = work.join().map_err(|_| Error::new("a thread has died"))?;
         Ok((done, signal?))
-    })?;
-    match (done, signal) {
-        // What has come about nevertheless stays.
-        (Ok(done), _) => Ok(done),
-        (Err(_), Some(signal)) => Err(Error::left(signal)),
-        (Err(error), None) => Err(error),
-    }
+    })
 }
 
 /// The first request to end, or nothing at the end of the work. From then on signals do what they do

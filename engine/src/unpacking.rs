@@ -24,19 +24,31 @@ pub(crate) fn options() -> Options<'static> {
 /// Unpacks a layer whose archive is in the store, unless it is there. The caller holds
 /// [`Store::adding`] until an image of it has a name.
 pub(crate) fn layer(store: &Store, diff_id: &Digest, archive: &Descriptor) -> Result<(), Error> {
-    if store.has_layer(diff_id)? {
+    let is_there = store.has_layer(diff_id)?;
+    if is_there && store.pairs()?.contains(&(archive.digest, *diff_id)) {
         return Ok(());
+    }
+    let options = options();
+    if is_there {
+        // Another archive of it: that it is one was only said so far.
+        let blob = store.open_blob(&archive.digest, archive.size)?;
+        let found = layer::diff_id(blob, Compression::Detect, &options)?;
+        return check(archive, diff_id, &found);
     }
     let draft = store.new_layer()?;
     let directory = File::open(draft.path());
     let directory = directory.map_err(|error| Error::path("open", draft.path(), &error))?;
     let blob = store.open_blob(&archive.digest, archive.size)?;
-    let unpacked = layer::unpack(blob, Compression::Detect, directory.as_fd(), &options())?;
-    if unpacked.diff_id != *diff_id {
-        let what = "is not what the image's configuration says: unpacked it has the digest";
-        let (archive, found) = (archive.digest, unpacked.diff_id);
-        return Err(Error::new(format!("layer {archive} {what} {found} instead of {diff_id}")));
+    let unpacked = layer::unpack(blob, Compression::Detect, directory.as_fd(), &options)?;
+    check(archive, diff_id, &unpacked.diff_id)?;
+    Ok(draft.commit(LayerRecord::from(&unpacked))?)
+}
+
+fn check(archive: &Descriptor, diff_id: &Digest, found: &Digest) -> Result<(), Error> {
+    if found == diff_id {
+        return Ok(());
     }
-    let record = LayerRecord::from(&unpacked);
-    Ok(draft.commit(record)?)
+    let what = "is not what the image's configuration says: unpacked it has the digest";
+    let archive = archive.digest;
+    Err(Error::new(format!("layer {archive} {what} {found} instead of {diff_id}")))
 }

@@ -180,7 +180,8 @@ impl Puller<'_> {
         let of_config = |source| PullError::Config { name: self.name(), source };
         let parsed = ImageConfig::parse(&config).map_err(of_config)?;
         parsed.check(&manifest).map_err(of_config)?;
-        if let Some(wanted) = self.pull.platform.filter(|wanted| **wanted != parsed.platform()) {
+        if let Some(wanted) = self.pull.platform.filter(|wanted| !wanted.takes(&parsed.platform()))
+        {
             let (found, wanted) = (parsed.platform().to_string(), wanted.to_string());
             return Err(PullError::OtherPlatform { name: self.name(), found, wanted });
         }

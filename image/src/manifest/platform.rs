@@ -90,6 +90,15 @@ impl Platform {
         Self::new("linux", architecture, None)
     }
 
+    /// Whether an image that says it is for `other` does: that of the same generation, of an older
+    /// one, or one that does not say of which.
+    #[must_use]
+    pub fn takes(&self, other: &Self) -> bool {
+        let says_nothing = other.variant.is_none()
+            && (&other.os, &other.architecture) == (&self.os, &self.architecture);
+        says_nothing || self.candidates().contains(&other.normalized())
+    }
+
     fn normalized(&self) -> Self {
         Self::new(&self.os, &self.architecture, self.variant.as_deref())
     }
@@ -275,5 +284,21 @@ mod tests {
             error.to_string(),
             "there is no image for linux/amd64, only for linux/arm64, linux/s390x"
         );
+    }
+
+    #[test]
+    fn an_older_generation_does_too() {
+        let platform = |text: &str| text.parse::<Platform>().unwrap();
+        for (wanted, found, takes) in [
+            ("linux/amd64", "linux/amd64", true),
+            ("linux/amd64/v3", "linux/amd64", true),
+            ("linux/arm/v7", "linux/arm/v6", true),
+            ("linux/arm/v6", "linux/arm/v7", false),
+            ("linux/amd64", "linux/amd64/v3", false),
+            ("linux/arm64", "linux/amd64", false),
+            ("linux/amd64", "windows/amd64", false),
+        ] {
+            assert_eq!(platform(wanted).takes(&platform(found)), takes, "{wanted} {found}");
+        }
     }
 }

@@ -3,6 +3,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
@@ -124,7 +125,7 @@ impl Credentials {
     /// # Errors
     /// That is no registry.
     pub fn with(mut self, registry: &str, login: Login) -> Result<Self, CredentialsError> {
-        self.given.insert(checked(registry)?.to_owned(), login);
+        self.given.insert(checked(registry)?, login);
         Ok(self)
     }
 
@@ -138,6 +139,7 @@ impl Credentials {
         registry: &str,
         repository: &str,
     ) -> Result<Option<Login>, CredentialsError> {
+        let registry = &registry.to_ascii_lowercase();
         if let Some(login) = self.given.get(registry) {
             return Ok(Some(login.clone()));
         }
@@ -191,7 +193,7 @@ impl Credentials {
         password: &str,
     ) -> Result<(), CredentialsError> {
         let file = self.files.first().ok_or(CredentialsError::Nowhere)?;
-        let registry = checked(registry)?;
+        let registry = &*checked(registry)?;
         if user.is_empty() || user.contains(':') || password.is_empty() {
             return Err(CredentialsError::Empty);
         }
@@ -221,7 +223,7 @@ impl Credentials {
     /// # Errors
     /// As for [`Self::login`].
     pub fn logout(&self, registry: &str) -> Result<bool, CredentialsError> {
-        let registry = checked(registry)?;
+        let registry = &*checked(registry)?;
         let mut was = false;
         for file in &self.files {
             let Some((known, mut content)) = load(file)? else { continue };
@@ -275,19 +277,22 @@ impl Auth {
 }
 
 /// The name of the registry in an image's name; docker's has two.
-fn checked(registry: &str) -> Result<&str, CredentialsError> {
+fn checked(registry: &str) -> Result<String, CredentialsError> {
     match normal(registry) {
-        name if is_host(name) => Ok(name),
+        name if is_host(&name) => Ok(name),
         _ => Err(CredentialsError::Name(registry.chars().take(200).collect())),
     }
 }
 
-/// A key of the files, as in the names of images: some have a scheme and a path.
-fn normal(key: &str) -> &str {
-    let key = key.strip_prefix("https://").or(key.strip_prefix("http://")).unwrap_or(key);
+/// A key of the files, as in the names of images: some have a scheme and a path. In names of hosts
+/// case does not count.
+fn normal(key: &str) -> String {
+    let key = key.to_ascii_lowercase();
+    let key = key.strip_prefix("https://").or(key.strip_prefix("http://")).unwrap_or(&key);
     let key = key.trim_end_matches('/');
     let key = key.strip_suffix("/v1").or(key.strip_suffix("/v2")).unwrap_or(key);
-    if matches!(key, "index.docker.io" | "registry-1.docker.io") { "docker.io" } else { key }
+    let is_docker = matches!(key, "index.docker.io" | "registry-1.docker.io");
+    if is_docker { "docker.io" } else { key }.to_owned()
 }
 
 /// The key under which docker keeps it.
@@ -337,9 +342,15 @@ fn replace(file: &Path, content: &Map<String, Value>) -> io::Result<()> {
         Err(error) => return Err(error),
     };
     let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(dir)?;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     // Made with mode 0600.
     let mut new = tempfile::Builder::new().prefix(".auth-").tempfile_in(dir)?;
+    // It stays whose it was, also when root writes it.
+    if rustix::process::geteuid().is_root()
+        && let Ok(old) = fs::metadata(&file)
+    {
+        fchown(new.as_file(), Some(old.uid()), Some(old.gid()))?;
+    }
     serde_json::to_writer_pretty(&mut new, content)?;
     new.write_all(b"\n")?;
     new.as_file().sync_all()?;

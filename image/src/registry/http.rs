@@ -104,7 +104,7 @@ impl Http {
     }
 
     /// Sends, and follows redirects of what only reads. What came from the last place is given back
-    /// whatever its status.
+    /// whatever its status, but for another host's 401.
     ///
     /// `authorization` is for the place that was asked: it goes along on redirects within the same
     /// scheme, host and port, and never to another one.
@@ -115,12 +115,17 @@ impl Http {
         mut body: Sent<'_>,
     ) -> Result<Answered, Error> {
         let mut authorization = authorization;
+        let mut elsewhere = false;
         let mut url = call.url.clone();
         let follows = [Method::GET, Method::HEAD].contains(&call.method);
         for _ in 0..=MAX_REDIRECTS {
             let answer = self.send_once(call, &url, authorization, &mut body)?;
             if !follows || !is_redirect(answer.status()) {
-                return Ok(answer);
+                // Whoever asks the caller for credentials has to be who was asked by the caller.
+                return match elsewhere && answer.status() == 401 {
+                    true => Err(call.protocol("a redirect to another host, which wants a log-in")),
+                    false => Ok(answer),
+                };
             }
             let target = header(&answer, &LOCATION).unwrap_or_default();
             let next = resolve(&url, target).map_err(|why| call.protocol(why))?;
@@ -129,6 +134,7 @@ impl Http {
             }
             if !same_origin(&url, &next) {
                 authorization = None;
+                elsewhere = true;
             }
             url = next;
         }

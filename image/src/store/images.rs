@@ -49,7 +49,7 @@ pub struct ImageSummary {
     pub diff_ids: Vec<Digest>,
     /// What its maker has noted about it.
     pub labels: BTreeMap<String, String>,
-    /// It has no name.
+    /// It has no name with a tag: another image has it now, or it never had one.
     pub dangling: bool,
     /// Why it cannot be used: it is damaged, or parts of it are missing.
     pub broken: Option<String>,
@@ -162,7 +162,7 @@ impl Store {
         let (references, digests) = (all(|named| &named.tags), all(|named| &named.digests));
         let mut summary = ImageSummary {
             id,
-            dangling: references.is_empty() && digests.is_empty(),
+            dangling: references.is_empty(),
             references,
             digests,
             manifests: entries.iter().map(|entry| entry.named.descriptor.digest).collect(),

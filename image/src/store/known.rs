@@ -30,7 +30,10 @@ impl Store {
 
     /// Which archives are known to be those of which layers: each with its diff id, as the images
     /// of the store say, which were checked when they came.
-    pub(crate) fn pairs(&self) -> Result<BTreeSet<(Digest, Digest)>, StoreError> {
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn pairs(&self) -> Result<BTreeSet<(Digest, Digest)>, StoreError> {
         let images = self.entries()?.into_iter().filter_map(|entry| entry.image.ok());
         let pairs = images.flat_map(|image| {
             let archives = image.manifest.layers.into_iter().map(|layer| layer.digest);

@@ -268,6 +268,25 @@ fn a_redirect_to_another_host_hears_no_credentials() {
 }
 
 #[test]
+fn who_was_redirected_to_cannot_ask_for_credentials() {
+    let thief = server(|_, _, _| Reply::new(200, &[], r#"{"token":"x"}"#));
+    let realm = format!("Bearer realm=\"http://{}/token\",service=\"s\"", thief.name());
+    for challenge in [realm, "Basic realm=\"x\"".to_owned()] {
+        let storage =
+            server(move |_, _, _| Reply::new(401, &[("WWW-Authenticate", &challenge)], ""));
+        let to = format!("http://{}/blobs/there", storage.name());
+        let registry = server(move |_, request, _| match request.header("authorization") {
+            None => basic(),
+            Some(_) => Reply::new(307, &[("Location", &to)], ""),
+        });
+        let error = get(&client_of(&registry, me()), &registry, &content()).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Protocol(_)), "{error}");
+        assert!(storage.requests().iter().all(|asked| asked.header("authorization").is_none()));
+    }
+    assert_eq!(thief.requests().len(), 0);
+}
+
+#[test]
 fn redirects_have_an_end() {
     let server = server(|_, request, _| Reply::new(302, &[("Location", &request.path)], ""));
     let error = get(&client(options()), &server, &content()).unwrap_err();

@@ -22,7 +22,7 @@ pub(super) struct How {
 
 /// The rows of an image: one for each of its names that is wanted.
 pub(super) fn rows(image: &ImageSummary, shown: &Shown<'_>, how: How, clock: &Clock) -> Vec<Value> {
-    let names = match image.dangling {
+    let names = match image.references.is_empty() && image.digests.is_empty() {
         true => vec![(NONE.to_owned(), NONE.to_owned(), NONE.to_owned())],
         false => names(image, shown, how.digests),
     };

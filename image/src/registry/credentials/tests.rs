@@ -65,6 +65,21 @@ fn a_login_is_found_under_all_its_names() {
 }
 
 #[test]
+fn in_names_of_registries_case_does_not_count() {
+    let (dir, credentials) = in_file("{}");
+    credentials.login("Reg.Example:5000", "me", "secret").unwrap();
+    let found = |credentials: &Credentials, name| credentials.find(name, "a").unwrap();
+    for name in ["reg.example:5000", "REG.example:5000"] {
+        assert_eq!(found(&credentials, name), Some(password("me", "secret")), "{name}");
+        let given = Credentials::none().with("Reg.Example:5000", password("a", "b")).unwrap();
+        assert_eq!(found(&given, name), Some(password("a", "b")), "{name}");
+    }
+    assert!(credentials.logout("reg.example:5000").unwrap());
+    assert_eq!(found(&credentials, "Reg.Example:5000"), None);
+    drop(dir);
+}
+
+#[test]
 fn login_and_logout_leave_everything_else_alone() {
     let (dir, credentials) = in_file(r#"{"auths": {"a.example": {"auth": "eDp5"}}, "other": [1]}"#);
     let file = dir.path().join("config.json");

@@ -132,3 +132,20 @@ fn names_that_are_given_at_once_are_all_there() {
     let list = fixture.store.list().unwrap();
     assert_eq!(list.iter().map(|image| image.references.len()).collect::<Vec<_>>(), [8, 8]);
 }
+
+#[test]
+fn an_image_that_a_pull_has_replaced_is_dangling() {
+    let fixture = Fixture::new();
+    let names = |digest: &str| ["x:1".to_owned(), format!("x@{}", of(digest))];
+    for seed in ["old", "new"] {
+        let [tag, digest] = names(seed);
+        fixture.image(seed, &["a"], &[&tag, &digest]);
+    }
+    let dangling: Vec<_> = fixture.store.list().unwrap();
+    let dangling = dangling.iter().filter(|image| image.dangling).collect::<Vec<_>>();
+    let [old] = &dangling[..] else { panic!("{dangling:?}") };
+    assert_eq!(old.digests, [name(&names("old")[1])]);
+    let pruned = fixture.store.removing().unwrap().prune(false, &|_| true, &InUse::default());
+    assert!(pruned.unwrap().removed.contains(&Removed::Deleted(old.id)));
+    assert_eq!(fixture.store.list().unwrap().len(), 1);
+}

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use minidock_image::manifest::{Descriptor, Manifest, OCI_CONFIG, OCI_LAYER, OCI_MANIFEST};
+use minidock_image::store::LayerRecord;
 use minidock_tests::{
     CANARY, Canary, Entry, Output, SECRET, Sandbox, Tree, differences, require_virtual_machine,
     snapshot,
@@ -165,18 +167,28 @@ fn place_of_root(sandbox: &Sandbox, layout: &Layout) -> (PathBuf, Vec<String>) {
         let flag = vec!["--rootfs".to_owned(), root.display().to_string()];
         return (root, flag);
     };
-    let directory = sandbox.root().join("images/hostile/latest");
-    fs::create_dir_all(&directory).expect("the directory of an image");
+    let store = sandbox.images();
+    // What its archive would be is nobody's business: the layer is there.
+    let (diff_id, size) = store.put_blob(layout.name.as_bytes()).expect("a layer");
+    let root = store.layer_path(&diff_id);
+    let record = LayerRecord { diff_id, size, entries: 1, opaque: false };
+    store.new_layer().and_then(|layer| layer.commit(record)).expect("a layer");
     let canary = sandbox.path().join("canary").display().to_string();
     let document = json!({
         "architecture": "amd64",
         "os": "linux",
         "config": config,
-        "rootfs": { "type": "layers", "diff_ids": [] },
+        "rootfs": { "type": "layers", "diff_ids": [diff_id] },
     });
     let document = document.to_string().replace(CANARY, &canary);
-    fs::write(directory.join("config.json"), document).expect("the configuration of an image");
-    (directory.join("rootfs"), vec!["hostile".to_owned()])
+    let (id, length) = store.put_blob(document.as_bytes()).expect("a configuration");
+    let layers = vec![Descriptor::new(OCI_LAYER, diff_id, size)];
+    let manifest = Manifest::new(Descriptor::new(OCI_CONFIG, id, length), layers);
+    let manifest = serde_json::to_vec(&manifest).expect("a manifest");
+    let (digest, length) = store.put_blob(&manifest).expect("a manifest");
+    let name = "hostile".parse().expect("a name");
+    store.tag(&[name], &Descriptor::new(OCI_MANIFEST, digest, length)).expect("an image");
+    (root, vec!["hostile".to_owned()])
 }
 
 pub(crate) fn payload(canary: &Path, place: &str) -> Vec<String> {

@@ -217,18 +217,24 @@ impl Sandbox {
 
     /// Any program inside the sandbox's network namespace.
     pub fn invocation(&self, mut command: Command) -> Invocation {
-        command.env(MARKER, self.path()).env_remove("MINIDOCK_ROOT").env_remove("MINIDOCK_STATE");
-        match &self.user {
-            // Who has no privilege cannot choose a network namespace, nor do anything in the host's.
-            Some(user) => {
-                command.current_dir(self.path()).env("PATH", self.path());
-                if user.inside {
-                    sys::start_in_netns(&mut command, self.netns.fd());
-                }
-                user.start(&mut command);
-            }
-            None => sys::start_in_netns(&mut command, self.netns.fd()),
+        // Who has no privilege cannot choose a network namespace, nor do anything in the host's.
+        let Some(user) = &self.user else { return self.as_root(command) };
+        command.current_dir(self.path()).env("PATH", self.path());
+        if user.inside {
+            sys::start_in_netns(&mut command, self.netns.fd());
         }
+        user.start(&mut command);
+        self.started(command)
+    }
+
+    /// The same of root's, whoever works here.
+    pub fn as_root(&self, mut command: Command) -> Invocation {
+        sys::start_in_netns(&mut command, self.netns.fd());
+        self.started(command)
+    }
+
+    fn started(&self, mut command: Command) -> Invocation {
+        command.env(MARKER, self.path()).env_remove("MINIDOCK_ROOT").env_remove("MINIDOCK_STATE");
         sys::start_with_default_signals(&mut command);
         Invocation::new(command)
     }

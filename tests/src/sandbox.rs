@@ -135,10 +135,15 @@ impl Sandbox {
         nix::sys::stat::mknod(&tun, nix::sys::stat::SFlag::S_IFCHR, mode, device).expect("mknod");
         fs::set_permissions(&tun, PermissionsExt::from_mode(0o666)).expect("permissions");
         fs::write(&resolv, resolv_conf).expect("writing a file");
+        self.work_inside();
         let user = self.user.as_mut().expect("a sandbox without root");
-        user.inside = true;
         user.replace(tun, "/dev/net/tun".into());
         user.replace(resolv, "/etc/resolv.conf".into());
+    }
+
+    /// Lets that user's programs work in the sandbox's network namespace.
+    pub fn work_inside(&mut self) {
+        self.user.as_mut().expect("a sandbox without root").inside = true;
     }
 
     /// The user who works in a sandbox that [`Sandbox::rootless`] has made.

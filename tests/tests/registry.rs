@@ -320,8 +320,7 @@ fn who_is_not_root_pulls_too() {
     let data = tempfile::tempdir().unwrap();
     pushed(data.path());
     let mut sandbox = Sandbox::rootless();
-    // Only to be in the sandbox's network namespace.
-    sandbox.offer(&[], "");
+    sandbox.work_inside();
     for part in ["images", "layers"] {
         fs::remove_dir_all(sandbox.root().join(part)).unwrap();
     }
